@@ -1,0 +1,1 @@
+"""Who gets which variant: a pure function of definitions, unit and time."""

@@ -1,0 +1,66 @@
+"""What a decision is: the unit, the reason, the assignment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flask_abx.experiments.values import FlagValue
+
+
+class Reason(StrEnum):
+    """Why a unit was given a variant, in the order in which the reasons are asked."""
+
+    UNKNOWN = "unknown"
+    NOT_READY = "not_ready"
+    CONCLUDED = "concluded"
+    DISABLED = "disabled"
+    NO_CONSENT = "no_consent"
+    FORCED = "forced"
+    DRAFT = "draft"
+    PAUSED = "paused"
+    NOT_STARTED = "not_started"
+    ENDED = "ended"
+    NO_UNIT = "no_unit"
+    BOT = "bot"
+    STICKY = "sticky"
+    CLOSED = "closed"
+    HOLDOUT = "holdout"
+    LAYER = "layer"
+    PREREQUISITE = "prerequisite"
+    AUDIENCE = "audience"
+    TRAFFIC = "traffic"
+    ALLOCATED = "allocated"
+
+
+class Unit(NamedTuple):
+    """Who is assigned: the type (``visitor``, ``user``, an attribute) and the id."""
+
+    type: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """The variant chosen for one unit, and the reason it was chosen.
+
+    Attributes:
+        experiment: The key of the experiment.
+        iteration: The run of the experiment, from 1; 0 where nothing is known of it.
+        variant: The key of the variant that is served.
+        in_experiment: True for a unit that counts, which only ``sticky`` and
+            ``allocated`` units do.
+        reason: Why this variant was served.
+        flags: The flag values of the variant that is served.
+    """
+
+    experiment: str
+    iteration: int
+    variant: str
+    in_experiment: bool
+    reason: Reason
+    flags: Mapping[str, FlagValue]

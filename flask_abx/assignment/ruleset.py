@@ -1,0 +1,280 @@
+"""Compiled definitions: immutable, and only what a request needs."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from flask_abx.assignment.audience import compile_audience, segment_names
+from flask_abx.assignment.decision import Assignment, Reason
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from flask_abx.assignment.audience import SegmentRule
+    from flask_abx.assignment.predicates import Predicate
+    from flask_abx.experiments.lifecycle import Status
+    from flask_abx.experiments.model import Document, Experiment, Variant
+    from flask_abx.experiments.values import FlagValue
+
+#: A stretch of the unit interval, half-open, and the variant that owns it.
+Range = tuple[float, float, str]
+
+
+@dataclass(frozen=True, slots=True)
+class LayerRule:
+    """The part of a layer that an experiment owns."""
+
+    key: str
+    salt: str
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One experiment, compiled.
+
+    Attributes:
+        ranges: What each variant owns, in the order of definition.
+        bounds: The ends of all ranges in one row, for a binary search.
+        counted: True while exposed units count: running or paused.
+    """
+
+    key: str
+    name: str
+    iteration: int
+    status: Status
+    unit: tuple[str, ...]
+    variants: Mapping[str, Mapping[str, FlagValue]]
+    control: str
+    served: str
+    salt: str
+    ranges: tuple[Range, ...]
+    bounds: tuple[float, ...]
+    closed: bool
+    closed_variants: frozenset[str]
+    audience: Predicate | None
+    layer: LayerRule | None
+    start_at: datetime | None
+    end_at: datetime | None
+    purposes: tuple[str, ...]
+    forced: Mapping[str, str]
+    keep_variants: bool
+    private: bool
+    dimensions: tuple[str, ...]
+    _made: dict[tuple[str, Reason], Assignment] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+
+    @property
+    def counted(self) -> bool:
+        """True while exposed units and their events count."""
+        return self.status.is_live
+
+    def at(self, position: float) -> str | None:
+        """Name the variant that owns a position, or None outside the traffic."""
+        index = bisect_right(self.bounds, position)
+        return self.ranges[index >> 1][2] if index & 1 else None
+
+    def assign(self, variant: str, reason: Reason) -> Assignment:
+        """Give the assignment of a variant for a reason; equal ones are one object."""
+        made = self._made.get((variant, reason))
+        if made is None:
+            counts = reason is Reason.ALLOCATED or reason is Reason.STICKY
+            made = Assignment(
+                experiment=self.key,
+                iteration=self.iteration,
+                variant=variant,
+                in_experiment=counts,
+                reason=reason,
+                flags=self.variants[variant],
+            )
+            self._made[variant, reason] = made
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class FlagRule:
+    """Where a flag takes its value from, in the order in which it is asked."""
+
+    name: str
+    running: tuple[Rule, ...]
+    concluded: tuple[Rule, ...]
+    default: FlagValue | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ruleset:
+    """Every definition of one version, compiled."""
+
+    version: str
+    rules: Mapping[str, Rule]
+    flags: Mapping[str, FlagRule]
+    attribute_units: tuple[str, ...]
+    uses_visitors: bool
+
+
+def compile_ruleset(
+    document: Document, version: str, segments: Mapping[str, SegmentRule]
+) -> Ruleset:
+    """Compile a document for the hot path.
+
+    Args:
+        document: The definitions, already checked.
+        version: The name of this version, told in records and responses.
+        segments: Segments registered in code; it may grow until it is first asked.
+            A segment of the document stands before one of the same name in code.
+    """
+    known = _Segments(document, segments)
+    rules = {
+        key: _rule(experiment, document, known)
+        for key, experiment in sorted(document.experiments.items())
+    }
+    return Ruleset(
+        version=version,
+        rules=MappingProxyType(rules),
+        flags=MappingProxyType(_flags(document, rules)),
+        attribute_units=_attribute_units(rules.values()),
+        uses_visitors=any(
+            rule.counted and "visitor" in rule.unit for rule in rules.values()
+        ),
+    )
+
+
+def unknown_segments(
+    document: Document, registered: Mapping[str, SegmentRule]
+) -> Iterator[tuple[str, str]]:
+    """Find the segments that conditions name and nothing defines, with the place."""
+    conditions: dict[str, Mapping[str, object]] = {
+        f"experiments.{key}.audience": experiment.audience
+        for key, experiment in document.experiments.items()
+    }
+    for key, segment in document.segments.items():
+        if isinstance(segment, dict):
+            conditions[f"segments.{key}"] = segment
+    for place, condition in conditions.items():
+        for name in sorted(segment_names(condition)):
+            if name not in document.segments and name not in registered:
+                yield name, place
+
+
+class _Segments(Mapping[str, "SegmentRule"]):
+    """The segments of a document over those that code registers, looked up late."""
+
+    def __init__(
+        self, document: Document, registered: Mapping[str, SegmentRule]
+    ) -> None:
+        self._registered = registered
+        self._own: dict[str, SegmentRule] = {}
+        for key, segment in document.segments.items():
+            self._own[key] = (
+                compile_audience(segment, self, f"segments.{key}")
+                if isinstance(segment, dict)
+                else frozenset(segment)
+            )
+
+    def __getitem__(self, key: str) -> SegmentRule:
+        own = self._own.get(key)
+        return self._registered[key] if own is None else own
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self._registered, **self._own})
+
+    def __len__(self) -> int:
+        return len({**self._registered, **self._own})
+
+
+def _rule(experiment: Experiment, document: Document, segments: _Segments) -> Rule:
+    ranges = _ranges(experiment.variants, experiment.traffic)
+    control = experiment.control.key
+    path = f"experiments.{experiment.key}.audience"
+    audience = experiment.audience
+    return Rule(
+        key=experiment.key,
+        name=experiment.name,
+        iteration=experiment.iteration,
+        status=experiment.status,
+        unit=experiment.unit,
+        variants={
+            variant.key: MappingProxyType(dict(variant.flags))
+            for variant in experiment.variants
+        },
+        control=control,
+        served=experiment.winner or control,
+        salt=experiment.effective_salt,
+        ranges=ranges,
+        bounds=tuple(end for start, stop, _ in ranges for end in (start, stop)),
+        closed=experiment.closed,
+        closed_variants=frozenset(
+            variant.key for variant in experiment.variants if variant.closed
+        ),
+        audience=compile_audience(audience, segments, path) if audience else None,
+        layer=_layer(experiment, document),
+        start_at=experiment.start_at,
+        end_at=experiment.end_at,
+        purposes=experiment.purposes,
+        forced=experiment.forced,
+        keep_variants=experiment.keep_variants,
+        private=experiment.private,
+        dimensions=experiment.dimensions,
+    )
+
+
+def _ranges(variants: tuple[Variant, ...], traffic: float) -> tuple[Range, ...]:
+    """Divide the unit interval; raising the traffic only lengthens each range."""
+    total = sum(variant.weight for variant in variants)
+    start, ranges = 0.0, []
+    for variant in variants:
+        weight = variant.weight / total
+        ranges.append((start, start + traffic * weight, variant.key))
+        start += weight
+    if traffic == 1:
+        last = max(i for i, variant in enumerate(variants) if variant.weight > 0)
+        # A sum of floats may end just below 1, and a position may land above it.
+        ranges[last] = (ranges[last][0], 1.0, ranges[last][2])
+        ranges[last + 1 :] = [(1.0, 1.0, key) for _, _, key in ranges[last + 1 :]]
+    return tuple(ranges)
+
+
+def _layer(experiment: Experiment, document: Document) -> LayerRule | None:
+    if experiment.layer is None:
+        return None
+    low, high = experiment.range or (0.0, 1.0)
+    return LayerRule(experiment.layer, document.layer_salt(experiment.layer), low, high)
+
+
+def _flags(document: Document, rules: Mapping[str, Rule]) -> dict[str, FlagRule]:
+    drivers: dict[str, list[Rule]] = {name: [] for name in document.flags}
+    for rule in rules.values():
+        for name in {name for flags in rule.variants.values() for name in flags}:
+            drivers.setdefault(name, []).append(rule)
+    order = {key: number for number, key in enumerate(document.experiments)}
+
+    def age(rule: Rule) -> tuple[float, int]:
+        ended = rule.end_at.timestamp() if rule.end_at else 0.0
+        return (ended, order[rule.key])
+
+    return {
+        name: FlagRule(
+            name=name,
+            running=tuple(rule for rule in named if rule.status.is_live),
+            concluded=tuple(
+                sorted(
+                    (rule for rule in named if rule.status.is_over),
+                    key=age,
+                    reverse=True,
+                )
+            ),
+            default=document.flags[name].default if name in document.flags else None,
+        )
+        for name, named in drivers.items()
+    }
+
+
+def _attribute_units(rules: Iterable[Rule]) -> tuple[str, ...]:
+    named = {kind for rule in rules if rule.counted for kind in rule.unit}
+    return tuple(sorted(named - {"visitor", "user"}))

@@ -1,0 +1,59 @@
+"""Every deliberate exception of the extension."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class ABXError(Exception):
+    """The root of every error that flask-abx raises on purpose."""
+
+
+class ConfigError(ABXError, ValueError):
+    """A setting of the application, or the way it is set up, is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong in a definition, and the way out.
+
+    Attributes:
+        path: Where it stands, such as ``experiments.headline.variants[1].weight``.
+        message: What is wrong and what to write instead, as a full sentence.
+    """
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.path else self.message
+
+
+class DefinitionError(ABXError, ValueError):
+    """A definition of experiments has faults; all of them are listed at once.
+
+    Attributes:
+        faults: Every fault that was found, in the order of the document.
+    """
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = tuple(faults)
+        count = len(self.faults)
+        head = f"The definitions have {count} fault{'' if count == 1 else 's'}:"
+        super().__init__("\n".join([head, *(f"  {fault}" for fault in self.faults)]))
+
+
+class UnknownExperiment(ABXError, LookupError):  # noqa: N818 - named after what is unknown
+    """Code asked for an experiment that is not defined."""
+
+
+class UnknownVariant(ABXError, ValueError):  # noqa: N818 - named after what is unknown
+    """Code named a variant that its experiment does not have."""
+
+
+class SetupError(ABXError, RuntimeError):
+    """Something was registered too late, twice, or where it cannot work."""

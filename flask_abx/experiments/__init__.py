@@ -1,0 +1,1 @@
+"""What is tested: the model of experiments and the documents that define them."""
