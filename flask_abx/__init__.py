@@ -1,0 +1,42 @@
+"""A/B testing inside a Flask application."""
+
+from __future__ import annotations
+
+from flask_abx.assignment.decision import Assignment, Reason
+from flask_abx.errors import (
+    ABXError,
+    ConfigError,
+    DefinitionError,
+    Fault,
+    SetupError,
+    UnknownExperiment,
+    UnknownVariant,
+)
+from flask_abx.events.records import Event, Exposure
+from flask_abx.events.signals import event_tracked, unit_exposed
+from flask_abx.events.sinks.base import Sink
+from flask_abx.events.sinks.buffered import Buffered
+from flask_abx.events.sinks.memory import MemorySink
+from flask_abx.extension import ABX
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ABX",
+    "ABXError",
+    "Assignment",
+    "Buffered",
+    "ConfigError",
+    "DefinitionError",
+    "Event",
+    "Exposure",
+    "Fault",
+    "MemorySink",
+    "Reason",
+    "SetupError",
+    "Sink",
+    "UnknownExperiment",
+    "UnknownVariant",
+    "event_tracked",
+    "unit_exposed",
+]

@@ -1,0 +1,1 @@
+"""What happened: records, the signals they fire and the sinks they go to."""

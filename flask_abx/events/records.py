@@ -1,0 +1,173 @@
+"""The two records: an exposure and an event."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import dataclass, field
+from datetime import UTC
+from decimal import Decimal
+from hashlib import blake2b
+from typing import TYPE_CHECKING, TypeAlias
+
+from flask_abx.events.safe import finite, storable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from flask_abx.events.safe import Json
+
+Number: TypeAlias = int | float | Decimal
+
+KEY_LENGTH = 64
+UNIT_TYPE_LENGTH = 40
+UNIT_LENGTH = 320
+NAME_LENGTH = 100
+
+
+def stamp(moment: datetime) -> str:
+    """Write a moment as RFC 3339 in UTC, to the millisecond."""
+    text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
+    return f"{text.removesuffix('+00:00')}Z"
+
+
+def digest_of(*parts: str) -> str:
+    """Derive an id from what it names: 32 lower-case hexadecimal digits."""
+    data = "\0".join(parts).encode("utf-8", "surrogatepass")
+    return blake2b(data, digest_size=16).hexdigest()
+
+
+def fresh_id(moment: datetime) -> str:
+    """Make an id that sorts by time: 12 digits of milliseconds, 20 random ones."""
+    return f"{int(moment.timestamp() * 1000):012x}{secrets.token_hex(10)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exposure:
+    """The first moment in which a unit met its variant.
+
+    Attributes:
+        id: The same for a unit, an experiment and an iteration, whoever records it.
+        at: When, aware.
+        units: Everybody it belongs to: unit type to id.
+        version: The version of the definitions that decided.
+        unit_type: The type of the unit that was assigned.
+        unit: The id of the unit that was assigned.
+        dimensions: The attributes that the experiment asks to keep, as text.
+    """
+
+    id: str
+    at: datetime
+    units: Mapping[str, str]
+    version: str
+    experiment: str
+    iteration: int
+    variant: str
+    reason: str
+    unit_type: str
+    unit: str
+    dimensions: Mapping[str, str]
+    type: str = field(default="exposure", init=False)
+    _json: list[str] = field(default_factory=list, repr=False, compare=False)
+
+    def to_dict(self) -> dict[str, object]:
+        """Give the public fields as plain values."""
+        return {
+            "type": self.type,
+            "id": self.id,
+            "at": stamp(self.at),
+            "experiment": self.experiment,
+            "iteration": self.iteration,
+            "variant": self.variant,
+            "reason": self.reason,
+            "unit_type": self.unit_type,
+            "unit": self.unit,
+            "units": dict(self.units),
+            "dimensions": dict(self.dimensions),
+            "version": self.version,
+        }
+
+    def to_json(self) -> str:
+        """Give the record as one line of JSON, encoded once for all sinks."""
+        if not self._json:
+            self._json.append(json.dumps(self.to_dict()))
+        return self._json[0]
+
+    def fault(self) -> str | None:
+        """Name what no database would store, or None."""
+        if not storable(self.experiment, KEY_LENGTH):
+            return "experiment"
+        return _unit_fault({**self.units, self.unit_type: self.unit})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened, with the variants that its units had been exposed to.
+
+    Attributes:
+        value: A finite number, or None.
+        properties: Whatever else the code told, made safe for JSON.
+        variants: Experiment key to variant key.
+    """
+
+    id: str
+    at: datetime
+    units: Mapping[str, str]
+    version: str
+    name: str
+    value: Number | None
+    properties: Mapping[str, Json]
+    variants: Mapping[str, str]
+    type: str = field(default="event", init=False)
+    _json: list[str] = field(default_factory=list, repr=False, compare=False)
+
+    def to_dict(self) -> dict[str, object]:
+        """Give the public fields as plain values."""
+        return {
+            "type": self.type,
+            "id": self.id,
+            "at": stamp(self.at),
+            "name": self.name,
+            "value": self.value,
+            "variants": dict(self.variants),
+            "units": dict(self.units),
+            "properties": dict(self.properties),
+            "version": self.version,
+        }
+
+    def to_json(self) -> str:
+        """Give the record as one line of JSON, encoded once for all sinks."""
+        if not self._json:
+            self._json.append(self._encoded())
+        return self._json[0]
+
+    def _encoded(self) -> str:
+        fields = self.to_dict()
+        if not isinstance(self.value, Decimal):
+            return json.dumps(fields)
+        # The encoder knows no Decimal, and a float would change the digits.
+        del fields["value"]
+        return f'{json.dumps(fields)[:-1]}, "value": {self.value}}}'
+
+    def fault(self) -> str | None:
+        """Name what no database would store, or None."""
+        if not storable(self.name, NAME_LENGTH):
+            return "name"
+        if self.value is not None and not finite(self.value):
+            return "value"
+        return _unit_fault(self.units)
+
+
+Record: TypeAlias = Exposure | Event
+
+
+def _unit_fault(units: Mapping[str, str]) -> str | None:
+    if not units:
+        return "no_unit"
+    for kind, unit in units.items():
+        if not storable(kind, UNIT_TYPE_LENGTH):
+            return "unit_type"
+        if not storable(unit, UNIT_LENGTH - len(kind) - 1):
+            return "unit"
+    return None

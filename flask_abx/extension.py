@@ -1,0 +1,327 @@
+"""ABX: wires one Flask application; the only place where everything meets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flask import g
+
+from flask_abx.assignment.ruleset import unknown_segments
+from flask_abx.cli.group import create_group
+from flask_abx.contrib import flask_login
+from flask_abx.errors import ConfigError, SetupError
+from flask_abx.events.recorder import Recorder
+from flask_abx.events.sinks.base import CallableSink, Sink
+from flask_abx.events.sinks.file import FileSink
+from flask_abx.events.sinks.log import LogSink
+from flask_abx.events.sinks.memory import MemorySink
+from flask_abx.events.tally import Tally
+from flask_abx.runtime.cookie import CookieCodec
+from flask_abx.runtime.current import UnitBlock, close_context, current_scope
+from flask_abx.runtime.hooks import Hooks
+from flask_abx.runtime.making import UNSET
+from flask_abx.runtime.middleware import Middleware, note_stream
+from flask_abx.runtime.payload import payload
+from flask_abx.runtime.state import EXTENSION, State
+from flask_abx.runtime.unit import GivenIdentity
+from flask_abx.runtime.variants import Variants
+from flask_abx.settings import Settings, read_settings
+from flask_abx.stores.config import ConfigStore
+from flask_abx.web.api.blueprint import create_blueprint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from uuid import UUID
+
+    from flask import Flask
+
+    from flask_abx.assignment.decision import Assignment
+    from flask_abx.events.records import Number
+    from flask_abx.runtime.hooks import (
+        AttributesLoader,
+        Consent,
+        SegmentFunction,
+        UnitLoader,
+    )
+
+
+class ABX:
+    """A/B testing for Flask applications.
+
+    Create it with the application, or call `init_app` in an application factory. One
+    object serves several applications.
+
+    Args:
+        app: The application to set up, if it is there already.
+    """
+
+    def __init__(self, app: Flask | None = None) -> None:
+        self._hooks = Hooks()
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Set up one application.
+
+        Raises:
+            ConfigError: If a setting is wrong, or ``SECRET_KEY`` is missing.
+            DefinitionError: With every fault of the definitions.
+            SetupError: If another ABX serves the application already.
+        """
+        if EXTENSION in app.extensions:
+            raise SetupError(
+                f"An ABX is set up on {app.name!r} already, "
+                "use one for each application."
+            )
+        settings = read_settings(app.config)
+        root, tally = Path(app.root_path), Tally()
+        state = State(
+            settings=settings,
+            store=ConfigStore(settings, root, self._hooks.segments),
+            hooks=self._hooks,
+            recorder=Recorder(_sinks(settings, root, tally), tally),
+            tally=tally,
+            cookie=CookieCodec(settings, _secret_keys(app)),
+            default_user=flask_login.current_user_id,
+        )
+        app.extensions[EXTENSION] = state
+        self._wire(app, state)
+
+    def _wire(self, app: Flask, state: State) -> None:
+        def begin() -> None:
+            self._hooks.is_frozen = True
+            flask_login.connect(app)
+            _tell_unknown_segments(app, state)
+
+        app.wsgi_app = Middleware(app, state, app.wsgi_app, begin)  # type: ignore[method-assign]
+        app.before_request(_mirror)
+        app.after_request(note_stream)
+        app.teardown_appcontext(close_context)
+        app.jinja_env.globals[EXTENSION] = self
+        app.cli.add_command(create_group())
+        if state.settings.api_prefix is not None:
+            app.register_blueprint(create_blueprint(state.settings.api_prefix))
+
+    def variant(self, key: str, default: str = "control") -> str:
+        """Give the variant of an experiment, and mark that the unit has seen it.
+
+        Args:
+            key: The key of the experiment.
+            default: What is served where no such experiment is defined.
+
+        Returns:
+            The key of a variant; who is not in the experiment gets the control's.
+
+        Raises:
+            UnknownExperiment: If it is not defined, in debug and testing.
+        """
+        return current_scope().variant(key, default)
+
+    def track(
+        self,
+        name: str,
+        value: Number | None = None,
+        *,
+        properties: Mapping[str, Any] | None = None,
+        id: str | int | UUID = UNSET,  # noqa: A002 - the field of the record
+    ) -> None:
+        """Record that something happened, with the variants that the unit has seen.
+
+        Args:
+            name: What happened, at most 100 characters.
+            value: A finite int, float or Decimal, such as the money spent.
+            properties: Whatever else is worth keeping; made safe for JSON.
+            id: The key of what happened, such as an order number: the same event told
+                twice is one event. Left out, each call is an event of its own.
+
+        Raises:
+            ValueError: If ``id`` is given but is no id, in debug and testing.
+        """
+        current_scope().track(name, value, properties, id)
+
+    def flag(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - the flag's type
+        """Give the value of a flag, and expose the experiment that drives it.
+
+        The first that has a value answers: the variant of a running experiment, the
+        winner of the latest concluded one, the declared default, the argument.
+
+        Args:
+            name: The name of the flag.
+            default: What is served where nothing else is known.
+        """
+        return current_scope().flag(name, default, expose=True)
+
+    def assignment(self, key: str) -> Assignment:
+        """Resolve an experiment with its reason, and expose nobody.
+
+        Raises:
+            UnknownExperiment: If it is not defined, in debug and testing.
+        """
+        return current_scope().assignment(key)
+
+    def assignments(self) -> Mapping[str, Assignment]:
+        """Resolve every experiment by key, and expose nobody."""
+        scope = current_scope()
+        return {key: scope.assignment(key) for key in scope.ruleset.rules}
+
+    def expose(self, key: str) -> None:
+        """Mark that the unit has seen its variant.
+
+        Raises:
+            UnknownExperiment: If it is not defined, in debug and testing.
+        """
+        scope = current_scope()
+        scope.expose(scope.assignment(key))
+
+    def payload(self, *keys: str, expose: bool = False) -> dict[str, Any]:
+        """Give what the HTTP API tells, as a dict for a page: ``payload()|tojson``.
+
+        Args:
+            keys: The experiments to tell, all where none is named.
+            expose: Mark them as seen.
+        """
+        return payload(current_scope(), keys, expose=expose)
+
+    def as_unit(
+        self, user: str | int | UUID | None = None, /, **units: Any
+    ) -> UnitBlock:
+        """Act for somebody in a job, a command or a webhook.
+
+        Args:
+            user: The id of a user.
+            units: ``visitor`` and ``user`` are ids, all else are attributes.
+
+        Raises:
+            TypeError: If the user is given twice.
+        """
+        if user is not None and "user" in units:
+            raise TypeError("as_unit() got the user twice, give it once.")
+        visitor, named = units.pop("visitor", None), units.pop("user", None)
+        identity = GivenIdentity(visitor, named if user is None else user, units)
+        return UnitBlock(identity)
+
+    def flush(self, timeout: float = 2.0) -> bool:
+        """Hand over what was recorded so far, and wait for sinks that write later.
+
+        Args:
+            timeout: The longest wait in seconds, for each sink.
+
+        Returns:
+            True if nothing is left waiting.
+        """
+        scope = current_scope()
+        scope.deliver()
+        return scope.state.recorder.flush(timeout, scope.app.logger)
+
+    def unit_loader(self, function: UnitLoader) -> UnitLoader:
+        """Register who is asking: a function that returns a user's id or None.
+
+        Raises:
+            SetupError: After the first request, or for a coroutine function.
+        """
+        self._hooks.check(function, "The unit loader")
+        self._hooks.unit_loader = function
+        return function
+
+    def attributes_loader(self, function: AttributesLoader) -> AttributesLoader:
+        """Register what is known: a function that returns a dict.
+
+        Raises:
+            SetupError: After the first request, or for a coroutine function.
+        """
+        self._hooks.check(function, "The attributes loader")
+        self._hooks.attributes_loader = function
+        return function
+
+    def segment(self, name: str) -> Callable[[SegmentFunction], SegmentFunction]:
+        """Register a segment: a function of the attributes that answers yes or no.
+
+        Args:
+            name: How audiences name it.
+
+        Raises:
+            SetupError: After the first request, or for a coroutine function.
+        """
+
+        def register(function: SegmentFunction) -> SegmentFunction:
+            self._hooks.check(function, "The segment")
+            self._hooks.segments[name] = function
+            return function
+
+        return register
+
+    def consent(self, function: Consent) -> Consent:
+        """Register what people agreed to: a function of a purpose, yes or no.
+
+        Raises:
+            SetupError: After the first request, or for a coroutine function.
+        """
+        self._hooks.check(function, "The consent callable")
+        self._hooks.consent = function
+        return function
+
+
+_VARIANTS = Variants()
+
+
+def _mirror() -> None:
+    # Through the proxy this would cost five times as much.
+    g._get_current_object().abx = _VARIANTS  # noqa: SLF001
+
+
+def _secret_keys(app: Flask) -> list[str | bytes]:
+    """Give the keys that may have signed a cookie, the current one last."""
+    if not app.secret_key:
+        raise ConfigError(
+            f"SECRET_KEY is {app.secret_key!r}, must be a long random text: "
+            "the cookie is signed with it."
+        )
+    fallbacks = app.config.get("SECRET_KEY_FALLBACKS") or []
+    if isinstance(fallbacks, str | bytes):
+        raise ConfigError(
+            "SECRET_KEY_FALLBACKS is one text, must be a list of earlier keys: "
+            'write ["..."].'
+        )
+    return [*fallbacks, app.secret_key]
+
+
+def _sinks(settings: Settings, root: Path, tally: Tally) -> list[Sink]:
+    named = settings.sinks if settings.sinks is not None else ["log"]
+    sinks = [_sink(entry, tally) for entry in named]
+    if settings.event_log is not None:
+        path = root / settings.event_log
+        if not path.parent.is_dir():
+            raise ConfigError(
+                f"ABX_EVENT_LOG is {str(settings.event_log)!r}, but there is no folder "
+                f"{str(path.parent)!r}: make it, or name another file."
+            )
+        sinks.append(FileSink(path))
+    return sinks
+
+
+def _sink(entry: object, tally: Tally) -> Sink:
+    if entry == "log":
+        return LogSink(tally)
+    if entry == "memory":
+        return MemorySink()
+    if isinstance(entry, Sink):
+        return entry
+    if callable(entry):
+        return CallableSink(entry)
+    raise ConfigError(
+        f"ABX_SINKS names {entry!r}, must be 'log', 'memory', a callable, or an object "
+        "with write(batch)."
+    )
+
+
+def _tell_unknown_segments(app: Flask, state: State) -> None:
+    registered = state.hooks.segments
+    for segment, place in unknown_segments(state.store.document(), registered):
+        app.logger.error(
+            "%s names the segment %r, which nothing defines, so nobody is in it: "
+            "register it with @abx.segment(%r).",
+            place,
+            segment,
+            segment,
+        )

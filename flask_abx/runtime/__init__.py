@@ -1,0 +1,1 @@
+"""One request: who it is, what it gets, what it did."""

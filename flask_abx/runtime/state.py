@@ -1,0 +1,65 @@
+"""What the extension keeps for one application."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from flask_abx.runtime.bounded import Bounded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flask import Flask
+
+    from flask_abx.assignment.decision import Unit
+    from flask_abx.events.recorder import Recorder
+    from flask_abx.events.tally import Tally
+    from flask_abx.runtime.cookie import CookieCodec
+    from flask_abx.runtime.hooks import Hooks
+    from flask_abx.settings import Settings
+    from flask_abx.stores.base import Store
+
+EXTENSION = "abx"
+#: How many exposures a process remembers of clients without a cookie.
+REMEMBERED = 10_000
+
+
+@dataclass(slots=True)
+class Forced:
+    """The variants that a test holds, and whom it has exposed to them."""
+
+    variants: dict[str, str] = field(default_factory=dict)
+    exposed: set[tuple[str, Unit]] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The parts that serve one application; made once, in `init_app`.
+
+    Attributes:
+        default_user: Answers for the user where no loader is registered.
+        seen: Who was exposed to what, of clients that keep no cookie.
+    """
+
+    settings: Settings
+    store: Store
+    hooks: Hooks
+    recorder: Recorder
+    tally: Tally
+    cookie: CookieCodec
+    default_user: Callable[[], object]
+    forced: Forced = field(default_factory=Forced)
+    seen: Bounded[tuple[str, int, Unit], bool] = field(
+        default_factory=lambda: Bounded(REMEMBERED)
+    )
+
+
+def state_of(app: Flask) -> State:
+    """Give the state of an application.
+
+    Raises:
+        KeyError: If the extension is not set up on it.
+    """
+    state: State = app.extensions[EXTENSION]
+    return state

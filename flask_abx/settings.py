@@ -1,0 +1,108 @@
+"""Every ABX_* key once: its type, its default and what it means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SkipValidation, ValidationError
+
+from flask_abx.errors import ConfigError
+from flask_abx.experiments.faults import faults_of, suggestion
+from flask_abx.experiments.values import Form, Switch
+
+PREFIX = "ABX_"
+#: Browsers keep no cookie longer than 400 days.
+MAX_COOKIE_AGE = 34_560_000
+
+CookieName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")]
+UrlPath = Annotated[str, Field(pattern=r"^/[^;,\s]*$")]
+Prefix = Annotated[str, Field(pattern=r"^(/[^/\s]+)+$")]
+Domain = Annotated[str, Field(pattern=r"^\.?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$")]
+
+
+class Settings(Form):
+    """The settings of one application, read once and never changed."""
+
+    enabled: Switch = Field(
+        default=True,
+        description="False serves everyone the control, or the winner of a concluded "
+        "experiment, and records nothing.",
+    )
+    experiments: SkipValidation[Mapping[str, Any]] = Field(
+        default_factory=dict, description="Experiments alone, by key."
+    )
+    definitions: str | Path | SkipValidation[Mapping[str, Any]] | None = Field(
+        None,
+        description="A whole document (experiments, layers, segments, metrics, flags): "
+        "the path of a TOML or JSON file relative to `app.root_path`, or a mapping.",
+    )
+    store: Literal["config"] | None = Field(
+        None, description="Where experiments are defined: in the configuration."
+    )
+    strict: Switch | None = Field(
+        None,
+        description="True raises on an experiment that is not defined; None does so in "
+        "debug and testing.",
+    )
+    api_prefix: Prefix | None = Field(
+        "/api/v1", description="Where the HTTP API lives; None turns it off."
+    )
+    cookie_name: CookieName = Field(
+        "abx", description="The name of the cookie, before `__Host-` or `__Secure-`."
+    )
+    cookie_secure: Switch | None = Field(
+        None, description="Send the cookie over HTTPS only; None follows the request."
+    )
+    cookie_domain: Domain | None = Field(
+        None, description="The domain of the cookie; None is this host alone."
+    )
+    cookie_path: UrlPath = Field("/", description="The path of the cookie.")
+    cookie_samesite: Literal["Lax", "Strict", "None"] = Field(
+        "Lax", description="When other sites' pages send the cookie along."
+    )
+    cookie_max_age: Annotated[int, Field(strict=True, ge=1, le=MAX_COOKIE_AGE)] = Field(
+        15_552_000, description="How long the browser keeps the cookie, in seconds."
+    )
+    event_log: str | Path | None = Field(
+        None,
+        description="A file that takes every record as a JSON line, whatever logging "
+        "is set to; relative to `app.root_path`.",
+    )
+    sinks: SkipValidation[list[Any]] | None = Field(
+        None,
+        description='Where records go: "log", "memory", callables, or objects with '
+        "`write(batch)`; None is the log.",
+    )
+
+
+def key_of(field: str) -> str:
+    """Name the configuration key of a field of `Settings`."""
+    return f"{PREFIX}{field.upper()}"
+
+
+def read_settings(config: Mapping[str, Any]) -> Settings:
+    """Read the settings of an application.
+
+    Raises:
+        ConfigError: With every wrong value, and every unknown ``ABX_`` key.
+    """
+    known = {key_of(field): field for field in Settings.model_fields}
+    given = {key: value for key, value in config.items() if key.startswith(PREFIX)}
+    faults = [
+        f"{key} is not a known setting{suggestion(key, known)}"
+        for key in given
+        if key not in known
+    ]
+    try:
+        settings = Settings.model_validate(
+            {known[key]: value for key, value in given.items() if key in known}
+        )
+    except ValidationError as error:
+        for fault in faults_of(error, Settings):
+            field, _, rest = fault.path.partition(".")
+            faults.append(f"{key_of(field)}{'.' if rest else ''}{rest} {fault.message}")
+    if faults:
+        raise ConfigError("\n".join(faults))
+    return settings
