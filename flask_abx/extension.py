@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flask import g
-
 from flask_abx.assignment.ruleset import unknown_segments
 from flask_abx.cli.group import create_group
 from flask_abx.contrib import flask_login
@@ -18,14 +16,14 @@ from flask_abx.events.sinks.log import LogSink
 from flask_abx.events.sinks.memory import MemorySink
 from flask_abx.events.tally import Tally
 from flask_abx.runtime.cookie import CookieCodec
-from flask_abx.runtime.current import UnitBlock, close_context, current_scope
+from flask_abx.runtime.current import UnitBlock, current_scope, variant_of
 from flask_abx.runtime.hooks import Hooks
 from flask_abx.runtime.making import UNSET
-from flask_abx.runtime.middleware import Middleware, note_stream
+from flask_abx.runtime.middleware import Middleware
 from flask_abx.runtime.payload import payload
 from flask_abx.runtime.state import EXTENSION, State
 from flask_abx.runtime.unit import GivenIdentity
-from flask_abx.runtime.variants import Variants
+from flask_abx.runtime.variants import mirror_in_g
 from flask_abx.settings import Settings, read_settings
 from flask_abx.stores.config import ConfigStore
 from flask_abx.web.api.blueprint import create_blueprint
@@ -82,7 +80,7 @@ class ABX:
             hooks=self._hooks,
             recorder=Recorder(_sinks(settings, root, tally), tally),
             tally=tally,
-            cookie=CookieCodec(settings, _secret_keys(app)),
+            cookie=CookieCodec(settings, _secret_keys(app), tally),
             default_user=flask_login.current_user_id,
         )
         app.extensions[EXTENSION] = state
@@ -95,9 +93,7 @@ class ABX:
             _tell_unknown_segments(app, state)
 
         app.wsgi_app = Middleware(app, state, app.wsgi_app, begin)  # type: ignore[method-assign]
-        app.before_request(_mirror)
-        app.after_request(note_stream)
-        app.teardown_appcontext(close_context)
+        mirror_in_g(app)
         app.jinja_env.globals[EXTENSION] = self
         app.cli.add_command(create_group())
         if state.settings.api_prefix is not None:
@@ -116,7 +112,7 @@ class ABX:
         Raises:
             UnknownExperiment: If it is not defined, in debug and testing.
         """
-        return current_scope().variant(key, default)
+        return variant_of(key, default)
 
     def track(
         self,
@@ -260,14 +256,6 @@ class ABX:
         self._hooks.check(function, "The consent callable")
         self._hooks.consent = function
         return function
-
-
-_VARIANTS = Variants()
-
-
-def _mirror() -> None:
-    # Through the proxy this would cost five times as much.
-    g._get_current_object().abx = _VARIANTS  # noqa: SLF001
 
 
 def _secret_keys(app: Flask) -> list[str | bytes]:

@@ -70,7 +70,7 @@ class Settings(Form):
         description="A file that takes every record as a JSON line, whatever logging "
         "is set to; relative to `app.root_path`.",
     )
-    sinks: SkipValidation[list[Any]] | None = Field(
+    sinks: list[Any] | None = Field(
         None,
         description='Where records go: "log", "memory", callables, or objects with '
         "`write(batch)`; None is the log.",

@@ -25,6 +25,11 @@ class Subject(Protocol):
         """True for a crawler, which is always served the control."""
         ...
 
+    @property
+    def is_overridden(self) -> bool:
+        """True if a tester may have chosen a variant."""
+        ...
+
     def consents(self, purpose: str) -> bool:
         """Tell whether the unit agreed to a purpose."""
         ...
@@ -55,6 +60,12 @@ class Person:
     memory: Mapping[str, str] = field(default_factory=dict)
     purposes: frozenset[str] = frozenset()
     is_bot: bool = False
+    is_overridden: bool = False
+    _units: dict[str, Unit] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        units = {kind: Unit(kind, who) for kind, who in self.units.items()}
+        object.__setattr__(self, "_units", units)
 
     def consents(self, purpose: str) -> bool:
         """Tell whether the purpose is among those agreed to."""
@@ -67,10 +78,9 @@ class Person:
 
     def unit(self, rule: Rule) -> Unit | None:
         """Give the first unit that the experiment names and that is known."""
-        units = self.units
         for kind in rule.unit:
-            if kind in units:
-                return Unit(kind, units[kind])
+            if kind in self._units:
+                return self._units[kind]
         return None
 
     def remembered(self, rule: Rule, unit: Unit) -> str | None:
@@ -96,9 +106,10 @@ def decide(
         now: The present moment, aware.
         enabled: False serves everyone the control, or the winner.
     """
-    settled = _without_unit(rule, subject, now, enabled=enabled)
-    if settled is not None:
-        return settled
+    if not (rule.is_open and enabled) or subject.is_overridden:
+        settled = _without_unit(rule, subject, now, enabled=enabled)
+        if settled is not None:
+            return settled
     control = rule.control
     unit = subject.unit(rule)
     if unit is None:
@@ -118,12 +129,8 @@ def decide(
         return rule.assign(control, Reason.LAYER)
     if rule.audience is not None and not rule.audience(subject.attributes()):
         return rule.assign(control, Reason.AUDIENCE)
-    variant = rule.at(position(rule.salt, unit.id))
-    if variant is None:
-        return rule.assign(control, Reason.TRAFFIC)
-    if variant in rule.closed_variants:
-        return rule.assign(control, Reason.CLOSED)
-    return rule.assign(variant, Reason.ALLOCATED)
+    # Outside the traffic, in a closed variant, or allocated.
+    return rule.allocate(position(rule.salt, unit.id))
 
 
 def _without_unit(

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from flask_abx.assignment.audience import compile_audience, segment_names
 from flask_abx.assignment.decision import Assignment, Reason
+from flask_abx.experiments.lifecycle import Status
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from flask_abx.assignment.audience import SegmentRule
     from flask_abx.assignment.predicates import Predicate
-    from flask_abx.experiments.lifecycle import Status
     from flask_abx.experiments.model import Document, Experiment, Variant
     from flask_abx.experiments.values import FlagValue
 
@@ -41,7 +41,9 @@ class Rule:
     Attributes:
         ranges: What each variant owns, in the order of definition.
         bounds: The ends of all ranges in one row, for a binary search.
-        counted: True while exposed units count: running or paused.
+        slots: What a fresh unit gets between two neighbouring bounds.
+        is_open: True where nothing but a tester decides before the unit is asked for:
+            it runs, on no schedule, for no purpose, and forces nobody.
     """
 
     key: str
@@ -55,8 +57,8 @@ class Rule:
     salt: str
     ranges: tuple[Range, ...]
     bounds: tuple[float, ...]
+    slots: tuple[Assignment, ...]
     closed: bool
-    closed_variants: frozenset[str]
     audience: Predicate | None
     layer: LayerRule | None
     start_at: datetime | None
@@ -66,6 +68,7 @@ class Rule:
     keep_variants: bool
     private: bool
     dimensions: tuple[str, ...]
+    is_open: bool
     _made: dict[tuple[str, Reason], Assignment] = field(
         default_factory=dict, repr=False, compare=False
     )
@@ -76,20 +79,23 @@ class Rule:
         return self.status.is_live
 
     def at(self, position: float) -> str | None:
-        """Name the variant that owns a position, or None outside the traffic."""
+        """Name the variant that owns a position, closed or not; None outside."""
         index = bisect_right(self.bounds, position)
         return self.ranges[index >> 1][2] if index & 1 else None
+
+    def allocate(self, position: float) -> Assignment:
+        """Give what a fresh unit gets at a position: a variant, or the control."""
+        return self.slots[bisect_right(self.bounds, position)]
 
     def assign(self, variant: str, reason: Reason) -> Assignment:
         """Give the assignment of a variant for a reason; equal ones are one object."""
         made = self._made.get((variant, reason))
         if made is None:
-            counts = reason is Reason.ALLOCATED or reason is Reason.STICKY
             made = Assignment(
                 experiment=self.key,
                 iteration=self.iteration,
                 variant=variant,
-                in_experiment=counts,
+                in_experiment=reason is Reason.STICKY,
                 reason=reason,
                 flags=self.variants[variant],
             )
@@ -109,13 +115,21 @@ class FlagRule:
 
 @dataclass(frozen=True, slots=True)
 class Ruleset:
-    """Every definition of one version, compiled."""
+    """Every definition of one version, compiled.
+
+    Attributes:
+        attribute_units: The attributes that running experiments assign by.
+        uses_visitors: True if a running experiment assigns visitors.
+        recalled: The open experiments on visitors: whom the browser remembers there
+            keeps the variant, and nothing else has to be asked.
+    """
 
     version: str
     rules: Mapping[str, Rule]
     flags: Mapping[str, FlagRule]
     attribute_units: tuple[str, ...]
     uses_visitors: bool
+    recalled: Mapping[str, Rule]
 
 
 def compile_ruleset(
@@ -142,6 +156,11 @@ def compile_ruleset(
         uses_visitors=any(
             rule.counted and "visitor" in rule.unit for rule in rules.values()
         ),
+        recalled={
+            key: rule
+            for key, rule in rules.items()
+            if rule.is_open and rule.unit[0] == "visitor"
+        },
     )
 
 
@@ -193,25 +212,24 @@ def _rule(experiment: Experiment, document: Document, segments: _Segments) -> Ru
     control = experiment.control.key
     path = f"experiments.{experiment.key}.audience"
     audience = experiment.audience
+    variants: dict[str, Mapping[str, FlagValue]] = {
+        variant.key: MappingProxyType(dict(variant.flags))
+        for variant in experiment.variants
+    }
     return Rule(
         key=experiment.key,
         name=experiment.name,
         iteration=experiment.iteration,
         status=experiment.status,
         unit=experiment.unit,
-        variants={
-            variant.key: MappingProxyType(dict(variant.flags))
-            for variant in experiment.variants
-        },
+        variants=variants,
         control=control,
         served=experiment.winner or control,
         salt=experiment.effective_salt,
         ranges=ranges,
         bounds=tuple(end for start, stop, _ in ranges for end in (start, stop)),
+        slots=_slots(experiment, ranges, variants),
         closed=experiment.closed,
-        closed_variants=frozenset(
-            variant.key for variant in experiment.variants if variant.closed
-        ),
         audience=compile_audience(audience, segments, path) if audience else None,
         layer=_layer(experiment, document),
         start_at=experiment.start_at,
@@ -221,12 +239,50 @@ def _rule(experiment: Experiment, document: Document, segments: _Segments) -> Ru
         keep_variants=experiment.keep_variants,
         private=experiment.private,
         dimensions=experiment.dimensions,
+        is_open=_is_open(experiment),
     )
+
+
+def _slots(
+    experiment: Experiment,
+    ranges: tuple[Range, ...],
+    variants: Mapping[str, Mapping[str, FlagValue]],
+) -> tuple[Assignment, ...]:
+    """Prepare the answers between all bounds, outside of the traffic included."""
+    closed = {variant.key for variant in experiment.variants if variant.closed}
+    control = experiment.control.key
+
+    def answer(key: str, reason: Reason) -> Assignment:
+        counts = reason is Reason.ALLOCATED
+        return Assignment(
+            experiment.key, experiment.iteration, key, counts, reason, variants[key]
+        )
+
+    outside = answer(control, Reason.TRAFFIC)
+    slots = [outside]
+    for _, _, key in ranges:
+        is_closed = key in closed
+        inside = (
+            answer(control, Reason.CLOSED)
+            if is_closed
+            else answer(key, Reason.ALLOCATED)
+        )
+        slots += (inside, outside)
+    return tuple(slots)
+
+
+def _is_open(experiment: Experiment) -> bool:
+    has_schedule = experiment.start_at is not None or experiment.end_at is not None
+    is_special = bool(experiment.purposes or experiment.forced)
+    return experiment.status is Status.RUNNING and not has_schedule and not is_special
 
 
 def _ranges(variants: tuple[Variant, ...], traffic: float) -> tuple[Range, ...]:
     """Divide the unit interval; raising the traffic only lengthens each range."""
-    total = sum(variant.weight for variant in variants)
+    # Plain additions in order: from Python 3.12 on `sum` rounds in another way.
+    total = 0.0
+    for variant in variants:
+        total += variant.weight
     start, ranges = 0.0, []
     for variant in variants:
         weight = variant.weight / total

@@ -62,6 +62,15 @@ def _number(value: Decimal) -> int | float | None:
     return number if math.isfinite(number) else None
 
 
+def shown(value: object) -> str:
+    """Write a value for a log line, whatever its own `repr` does."""
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - a stranger's object may do anything
+        return f"<{type(value).__name__}>"
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
 def finite(value: object) -> bool:
     """Tell whether a value is a finite int, float or Decimal within a double."""
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
@@ -72,8 +81,8 @@ def finite(value: object) -> bool:
         return False
 
 
-def storable(text: str, length: int) -> bool:
+def storable(text: object, length: int) -> bool:
     """Tell whether every database takes a text: not too long, no NUL, real Unicode."""
-    if not text or len(text) > length or "\0" in text:
+    if not isinstance(text, str) or not text or len(text) > length or "\0" in text:
         return False
     return text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text)

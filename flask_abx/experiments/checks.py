@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from flask_abx.assignment.audience import compile_audience, segment_names
@@ -43,7 +44,13 @@ def _variants(experiment: Experiment, root: str) -> Iterator[Fault]:
     keys = [variant.key for variant in experiment.variants]
     for key in sorted({key for key in keys if keys.count(key) > 1}):
         yield Fault(f"{root}.variants", f"name {key!r} twice, give each its own key.")
-    if sum(variant.weight for variant in experiment.variants) <= 0:
+    total = sum(variant.weight for variant in experiment.variants)
+    if not isfinite(total):
+        yield Fault(
+            f"{root}.variants",
+            "have weights that add up to more than a number holds, write smaller ones.",
+        )
+    if total <= 0:
         yield Fault(
             f"{root}.variants",
             "have weights that add up to 0, give at least one a positive weight.",

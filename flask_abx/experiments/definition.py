@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping
+from functools import cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -22,20 +23,19 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 
-def _annotation(section: str) -> Any:  # noqa: ANN401 - a type of any shape
-    return Document.model_fields[section].annotation
-
-
-_SECTIONS: dict[str, tuple[type[BaseModel], TypeAdapter[Any]]] = {
-    name: (form, TypeAdapter(_annotation(name)))
-    for name, form in (
-        ("experiments", Experiment),
-        ("layers", Layer),
-        ("segments", Document),
-        ("metrics", Metric),
-        ("flags", Flag),
-    )
+_SECTIONS: dict[str, type[BaseModel]] = {
+    "experiments": Experiment,
+    "layers": Layer,
+    "segments": Document,
+    "metrics": Metric,
+    "flags": Flag,
 }
+
+
+@cache
+def _adapter(section: str) -> TypeAdapter[Any]:
+    annotation: Any = Document.model_fields[section].annotation
+    return TypeAdapter(annotation)
 
 
 def parse(source: Mapping[str, Any]) -> Document:
@@ -69,7 +69,7 @@ def _section(name: str, entries: object, faults: list[Fault]) -> dict[str, Any]:
     if not isinstance(entries, Mapping):
         faults.append(Fault(name, f"is {shown(entries)}, must be a table by key."))
         return {}
-    form, adapter = _SECTIONS[name]
+    form, adapter = _SECTIONS[name], _adapter(name)
     parsed: dict[str, Any] = {}
     for key, body in entries.items():
         entry = _keyed(key, body, faults) if name == "experiments" else body

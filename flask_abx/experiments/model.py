@@ -216,4 +216,14 @@ class Document(Form):
 
     def canonical(self) -> dict[str, Any]:
         """The document as plain JSON values, without what equals its default."""
-        return self.model_dump(mode="json", exclude_defaults=True)
+        return {
+            section: {key: _plain(entry) for key, entry in entries.items()}
+            for section in Document.model_fields
+            if (entries := getattr(self, section))
+        }
+
+
+def _plain(entry: object) -> object:
+    if isinstance(entry, Form):
+        return entry.model_dump(mode="json", exclude_defaults=True)
+    return list(entry) if isinstance(entry, tuple) else entry

@@ -24,7 +24,9 @@ DURATION_PATTERN = r"^[0-9]+(s|m|h|d)$"
 class Form(BaseModel):
     """A part of a definition: immutable, and strict about names."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True
+    )
 
 
 def _as_text(value: object) -> object:

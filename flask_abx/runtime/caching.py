@@ -8,6 +8,8 @@ Headers: TypeAlias = list[tuple[str, str]]
 
 _SHARED = ("cdn-cache-control", "surrogate-control", "edge-control")
 
+_CARED = frozenset({"vary", "cache-control", *_SHARED})
+
 
 def keep_private(headers: Headers) -> bool:
     """Add ``Vary: Cookie`` and ``private``, never weakening what the app set.
@@ -16,6 +18,9 @@ def keep_private(headers: Headers) -> bool:
         True if the app had allowed shared caches to store the response.
     """
     names = [name.lower() for name, _ in headers]
+    if _CARED.isdisjoint(names):
+        headers += (("Vary", "Cookie"), ("Cache-Control", "private"))
+        return False
     _add_vary(headers, names)
     is_downgraded = _make_private(headers, names)
     for index, name in enumerate(names):

@@ -34,11 +34,10 @@ def is_silent(environ: WSGIEnvironment) -> bool:
     """Tell whether nobody may be looking: HEAD, OPTIONS, prefetch and prerender."""
     if environ.get("REQUEST_METHOD") in _READS_ONLY:
         return True
-    return any(
-        mark in environ[header].lower()
-        for header, mark in _SPECULATIVE
-        if header in environ
-    )
+    for header, mark in _SPECULATIVE:
+        if header in environ and mark in environ[header].lower():
+            return True
+    return False
 
 
 def is_bot(environ: WSGIEnvironment) -> bool:

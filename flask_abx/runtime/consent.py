@@ -13,13 +13,12 @@ if TYPE_CHECKING:
 STORAGE = "storage"
 #: The purpose of our records.
 MEASUREMENT = "measurement"
-_GIVEN_BY_DEFAULT = frozenset({STORAGE, MEASUREMENT})
+#: What counts as given where the application registers no callable.
+GIVEN = frozenset({STORAGE, MEASUREMENT})
 
 
-def ask(consent: Consent | None, purpose: str, logger: logging.Logger) -> bool:
+def ask(consent: Consent, purpose: str, logger: logging.Logger) -> bool:
     """Ask the application; a callable that raises means no."""
-    if consent is None:
-        return purpose in _GIVEN_BY_DEFAULT
     try:
         return bool(consent(purpose))
     except Exception:

@@ -6,10 +6,12 @@ import hmac
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from hashlib import blake2b, sha256
 from typing import TYPE_CHECKING, NamedTuple
 
 from itsdangerous import Signer
+from itsdangerous.encoding import base64_encode
 
 from flask_abx.runtime.bounded import Bounded
 from flask_abx.runtime.client import is_secure
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
     from flask_abx.assignment.decision import Unit
+    from flask_abx.events.tally import Tally
     from flask_abx.settings import Settings
 
 SALT = "flask-abx.cookie"
@@ -63,11 +66,23 @@ class Memory:
     units: Mapping[str, Entries] = field(default_factory=dict)
 
 
+NOTHING = Memory()
+
+
 class Reading(NamedTuple):
     """A verified cookie, and whether it must be issued anew."""
 
     memory: Memory
     is_outdated: bool
+
+
+class Unread(Enum):
+    """Marks a cookie that nobody has looked at."""
+
+    UNREAD = "unread"
+
+
+UNREAD = Unread.UNREAD
 
 
 def tag_of(unit: Unit) -> str:
@@ -110,11 +125,8 @@ def _fields(memory: Memory) -> Iterator[str]:
             yield f"{key}:{entry.iteration}:{entry.variant}{mark}"
 
 
-def shrink(memory: Memory, size: int, is_live: Callable[[str], bool]) -> Memory:
-    """Drop entries until the text fits: those of ended experiments, then the oldest."""
-    excess = len(compose(memory)) - size
-    if excess <= 0:
-        return memory
+def shrink(memory: Memory, excess: int, is_live: Callable[[str], bool]) -> Memory:
+    """Drop so many characters: entries of ended experiments, then the oldest."""
     groups = {"": dict(memory.entries)}
     groups.update((tag, dict(entries)) for tag, entries in memory.units.items())
     entries = [(tag, key) for tag, group in groups.items() for key in group]
@@ -128,18 +140,35 @@ def shrink(memory: Memory, size: int, is_live: Callable[[str], bool]) -> Memory:
     return Memory(memory.visitor, own, groups)
 
 
+class _Key:
+    """One secret key, derived once for all signatures."""
+
+    def __init__(self, secret: str | bytes) -> None:
+        self._signer = Signer(
+            secret, salt=SALT, key_derivation="hmac", digest_method=sha256
+        )
+        self._derived = self._signer.derive_key()
+
+    def sign(self, payload: str) -> bytes:
+        """Make the signature that `Signer.get_signature` makes."""
+        algorithm = self._signer.algorithm
+        return base64_encode(algorithm.get_signature(self._derived, payload.encode()))
+
+
 class CookieCodec:
     """Reads and writes the cookie of one application.
 
     Args:
+        settings: Hold the name and the attributes.
         secret_keys: The keys that may have signed, the current one last.
+        tally: Counts the cookies that are refused, and why.
     """
 
-    def __init__(self, settings: Settings, secret_keys: Sequence[str | bytes]) -> None:
-        self._signers = [
-            Signer(key, salt=SALT, key_derivation="hmac", digest_method=sha256)
-            for key in reversed(secret_keys)
-        ]
+    def __init__(
+        self, settings: Settings, secret_keys: Sequence[str | bytes], tally: Tally
+    ) -> None:
+        self._tally = tally
+        self._keys = [_Key(secret) for secret in reversed(secret_keys)]
         self._settings = settings
         self.bare_name = settings.cookie_name
         is_narrow = settings.cookie_domain is not None or settings.cookie_path != "/"
@@ -169,8 +198,8 @@ class CookieCodec:
 
         Over HTTPS a bare cookie from before is adopted, and issued anew.
         """
-        header = environ.get("HTTP_COOKIE", "")
-        if self.bare_name not in header:
+        header = environ.get("HTTP_COOKIE")
+        if not header or self.bare_name not in header:
             return None
         if not self.is_secure(environ):
             return self.verify(find(header, self.bare_name))
@@ -182,24 +211,32 @@ class CookieCodec:
 
     def verify(self, text: str | None) -> Reading | None:
         """Check the signature of a cookie's text and read it."""
-        if not text or len(text) > MAX_INPUT or not text.isascii():
+        if text is None:
             return None
         known = self._verified.get(text)
         if known is not None:
             return known
+        if len(text) > MAX_INPUT or not text.isascii():
+            self._reject("size" if text.isascii() else "signature")
+            return None
         payload, _, signature = text.rpartition(".")
-        for age, signer in enumerate(self._signers):
+        for age, key in enumerate(self._keys):
             # Signing again, and not decoding, refuses a base64 text that differs
             # but means the same.
-            expected = signer.get_signature(payload)
+            expected = key.sign(payload)
             if hmac.compare_digest(expected, signature.encode()):
                 memory = parse(payload)
                 if memory is None:
+                    self._reject("format")
                     return None
                 reading = Reading(memory, is_outdated=age > 0)
                 self._verified.put(text, reading)
                 return reading
+        self._reject("signature")
         return None
+
+    def _reject(self, why: str) -> None:
+        self._tally.count(f"cookie_rejected:{why}")
 
     def header(
         self, memory: Memory, environ: WSGIEnvironment, is_live: Callable[[str], bool]
@@ -209,9 +246,12 @@ class CookieCodec:
         name = self.secure_name if secure else self.bare_name
         attributes = self._attributes[secure]
         around = len(name) + len(attributes) + len("=.; ") + 43
-        memory = shrink(memory, MAX_HEADER - around, is_live)
         payload = compose(memory)
-        signature = self._signers[0].get_signature(payload).decode()
+        excess = len(payload) + around - MAX_HEADER
+        if excess > 0:
+            memory = shrink(memory, excess, is_live)
+            payload = compose(memory)
+        signature = self._keys[0].sign(payload).decode()
         text = f"{payload}.{signature}"
         self._verified.put(text, Reading(memory, is_outdated=False))
         return f"{name}={text}; {attributes}"
@@ -232,6 +272,8 @@ class CookieCodec:
 def find(header: str, name: str) -> str | None:
     """Take the first cookie of a name out of a Cookie header."""
     start = f"{name}="
+    if header.startswith(start):
+        return header[len(start) :].partition(";")[0].strip(' "')
     for part in header.split(";"):
         text = part.strip()
         if text.startswith(start):

@@ -8,22 +8,26 @@ from typing import TYPE_CHECKING
 from flask import current_app, g, has_request_context, request
 
 from flask_abx.errors import SetupError
+from flask_abx.runtime.frame import ENVIRON_KEY, Frame
 from flask_abx.runtime.scope import Scope
 from flask_abx.runtime.state import EXTENSION
 from flask_abx.runtime.unit import GivenIdentity
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextvars import Token
     from types import TracebackType
 
-    from _typeshed.wsgi import WSGIEnvironment
-    from flask import Flask
+    from flask import Flask, Request
 
     from flask_abx.runtime.state import State
 
-ENVIRON_KEY = "flask_abx.request"
 _OPEN = "_abx_open"
 _OWN = "_abx_scope"
+
+# The objects behind the proxies: five times faster than through them.
+_app: Callable[[], Flask] = current_app._get_current_object  # type: ignore[attr-defined]  # noqa: SLF001
+_request: Callable[[], Request] = request._get_current_object  # type: ignore[attr-defined]  # noqa: SLF001
 
 _entered: ContextVar[Scope | None] = ContextVar("flask_abx.as_unit", default=None)
 
@@ -35,64 +39,76 @@ def current_scope() -> Scope:
         RuntimeError: Outside an application context, as Flask does.
         SetupError: If the extension is not set up on the application.
     """
-    # The objects behind the proxies: five times faster than through them.
-    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
+    app = _app()
+    try:
+        environ = _request().environ
+    except RuntimeError:
+        environ = None
+    entered = _entered.get()
+    if entered is not None and entered.app is app and entered.within is environ:
+        return entered
+    if environ is None:
+        return _of_context(app)
+    frame: Frame | None = environ.get(ENVIRON_KEY)
+    # A frame that has another environ came in a copy of that request's.
+    if frame is None or frame.app is not app or frame.is_of_another(environ):
+        frame = environ[ENVIRON_KEY] = Frame(app, _state(app), environ)
+        _close_later(app, frame)
+    return frame.open(environ)
+
+
+def variant_of(key: str, default: str) -> str:
+    """Give the variant of an experiment here and now, and expose the unit.
+
+    Raises:
+        RuntimeError: Outside an application context, as Flask does.
+        SetupError: If the extension is not set up on the application.
+        UnknownExperiment: If it is not defined, in debug and testing.
+    """
+    if _entered.get() is None and has_request_context():
+        environ = _request().environ
+        frame: Frame | None = environ.get(ENVIRON_KEY)
+        if frame is not None and frame.environ is environ and frame.app is _app():
+            recalled = frame.recall(key)
+            if recalled is not None:
+                return recalled
+    return current_scope().variant(key, default)
+
+
+def _state(app: Flask) -> State:
     try:
         state: State = app.extensions[EXTENSION]
     except KeyError:
         raise SetupError(
             f"flask-abx is not set up on {app.name!r}, call `abx.init_app(app)`."
         ) from None
-    environ = _environ() if has_request_context() else None
-    entered = _entered.get()
-    if entered is not None and entered.app is app and entered.within is environ:
-        return entered
-    if environ is None:
-        return _of_context(app, state)
-    scope: Scope | None = environ.get(ENVIRON_KEY)
-    if scope is not None and scope.app is app:
-        if scope.environ is environ:
-            return scope
-        if scope.environ is None:
-            scope.environ = environ
-            return scope
-    return _of_request(app, state, environ)
+    return state
 
 
-def _environ() -> WSGIEnvironment:
-    environ: WSGIEnvironment = request._get_current_object().environ  # type: ignore[attr-defined]  # noqa: SLF001
-    return environ
-
-
-def _of_request(app: Flask, state: State, environ: WSGIEnvironment) -> Scope:
-    """Make the scope of a request that no WSGI call of ours frames."""
-    scope = environ[ENVIRON_KEY] = Scope(app, state, environ)
-    _open_scopes().append(scope)
-    return scope
-
-
-def _of_context(app: Flask, state: State) -> Scope:
+def _of_context(app: Flask) -> Scope:
     """Give the scope of an application context without a request."""
     scope: Scope | None = g.get(_OWN)
     if scope is None:
-        scope = Scope(app, state, None, GivenIdentity(None, None, {}))
+        state, nobody = _state(app), GivenIdentity(None, None, {})
+        scope = Scope(app, state, None, state.store.ruleset(), nobody)
         setattr(g, _OWN, scope)
-        _open_scopes().append(scope)
+        _close_later(app, scope)
     return scope
 
 
-def _open_scopes() -> list[Scope]:
-    scopes: list[Scope] = g.setdefault(_OPEN, [])
-    return scopes
+def _close_later(app: Flask, stay: Frame | Scope) -> None:
+    """Have a scope delivered when its context ends."""
+    # Registered by whoever needs it first: a served request pays nothing for it.
+    if _close_context not in app.teardown_appcontext_funcs:
+        app.teardown_appcontext_funcs.append(_close_context)
+    g.setdefault(_OPEN, []).append(stay)
 
 
-def close_context(error: BaseException | None = None) -> None:
-    """Deliver, at the end of a context, what no WSGI call of ours delivers."""
+def _close_context(error: BaseException | None = None) -> None:
     del error
-    scopes: list[Scope] = g.pop(_OPEN, [])
-    for scope in scopes:
-        scope.finish()
-        scope.environ = None
+    stays: list[Frame | Scope] = g.pop(_OPEN, [])
+    for stay in stays:
+        stay.finish()
 
 
 class UnitBlock:
@@ -103,12 +119,11 @@ class UnitBlock:
         self._stack: list[tuple[Scope, Scope | None, Token[Scope | None]]] = []
 
     def __enter__(self) -> None:
-        app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
-        has_request = has_request_context()
         outer = current_scope()
-        scope = Scope(app, outer.state, None, self._identity)
-        scope.within = _environ() if has_request else None
-        is_nested = has_request or _entered.get() is outer
+        ruleset = outer.state.store.ruleset()
+        scope = Scope(outer.app, outer.state, None, ruleset, self._identity)
+        scope.within = _request().environ if has_request_context() else None
+        is_nested = scope.within is not None or _entered.get() is outer
         self._stack.append((scope, outer if is_nested else None, _entered.set(scope)))
 
     def __exit__(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from flask_abx.assignment.decision import Unit
 from flask_abx.events.records import Event, Exposure, digest_of, fresh_id
-from flask_abx.events.safe import json_safe
+from flask_abx.events.safe import json_safe, shown
 from flask_abx.runtime.unit import USER, VISITOR, first_unit, unit_id
 
 if TYPE_CHECKING:
@@ -65,9 +65,9 @@ def event(
     """Make the record of something that happened."""
     now = datetime.now(UTC)
     units = units_of(scope, mint=True)
-    plain = json_safe(properties or {})
+    plain = json_safe({} if properties is None else properties)
     return Event(
-        id=_event_id(scope, name, id_, now),
+        id=_event_id(name, id_, now),
         at=now,
         units=units,
         version=scope.ruleset.version,
@@ -87,21 +87,29 @@ def _number(value: object) -> Number | None:
     return cast("Number | None", value)
 
 
-def _event_id(scope: Scope, name: object, id_: object, now: datetime) -> str:
+def _event_id(name: object, id_: object, now: datetime) -> str:
     if id_ is UNSET:
         return fresh_id(now)
     given = unit_id(id_)
-    if given is not None:
-        return digest_of("event", str(name), given)
+    return fresh_id(now) if given is None else digest_of("event", str(name), given)
+
+
+def check_id(scope: Scope, name: object, id_: object) -> None:
+    """Refuse what is no id in debug and testing, and tell it elsewhere.
+
+    Raises:
+        ValueError: If an id is given that is none.
+    """
+    if id_ is UNSET or unit_id(id_) is not None:
+        return
     message = (
-        f"track({name!r}, id={id_!r}) needs a text, a whole number or a UUID as id: "
-        "leave id out, or give the key of what happened."
+        f"track({shown(name)}, id={shown(id_)}) must have a text, a whole number or "
+        "a UUID as id: leave id out, or give the key of what happened."
     )
     if scope.is_strict:
         raise ValueError(message)
     if scope.state.tally.count("event_id"):
         scope.app.logger.warning("%s", message)
-    return fresh_id(now)
 
 
 def units_of(scope: Scope, *, mint: bool) -> dict[str, str]:
@@ -166,4 +174,4 @@ def dropped(record: Exposure | Event, fault: str) -> str:
     """Say why a record was dropped, and the way out."""
     what = record.experiment if isinstance(record, Exposure) else record.name
     way_out = _WAYS_OUT.get(fault, f"its {fault} cannot be stored")
-    return f"The {record.type} {what!r:.120} is not recorded: {way_out}."
+    return f"The {record.type} {shown(what)} is not recorded: {way_out}."

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from flask_abx.assignment.decide import decide
 from flask_abx.assignment.decision import Assignment, Reason, Unit
 from flask_abx.errors import UnknownExperiment
+from flask_abx.events.safe import shown
 from flask_abx.events.signals import emit, event_tracked, unit_exposed
 from flask_abx.runtime import making
 from flask_abx.runtime.consent import MEASUREMENT
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from blinker import NamedSignal
     from flask import Flask
 
-    from flask_abx.assignment.ruleset import Rule
+    from flask_abx.assignment.ruleset import Rule, Ruleset
     from flask_abx.events.records import Event, Exposure, Record
     from flask_abx.experiments.values import FlagValue
     from flask_abx.runtime.state import State
@@ -42,49 +43,30 @@ class Scope(RequestSubject):
         within: The request in which a block of `as_unit` stands.
         records: What was recorded and not yet delivered.
         is_resolved: True once a variant was resolved, so that the response is private.
-        is_streamed: True while the body may still resolve and record.
         met: The variants that the unit was exposed to here.
-        peeked: The experiments read through `g.abx`; None once all were.
+        peeked: The experiments read through `g.abx`.
+        is_bulk: True once all were read that way.
     """
 
-    __slots__ = (
-        "_assignments",
-        "_exposed",
-        "is_finished",
-        "is_resolved",
-        "is_streamed",
-        "met",
-        "peeked",
-        "records",
-        "within",
-    )
+    within: WSGIEnvironment | None = None
+    is_resolved = False
+    is_finished = False
+    peeked: set[str] | None = None
+    is_bulk = False
 
     def __init__(
         self,
         app: Flask,
         state: State,
         environ: WSGIEnvironment | None,
+        ruleset: Ruleset,
         identity: Identity | None = None,
     ) -> None:
-        super().__init__(app, state, environ, identity)
-        self.within: WSGIEnvironment | None = None
+        super().__init__(app, state, environ, ruleset, identity)
         self.records: list[Record] = []
-        self.is_resolved = False
-        self.is_streamed = False
-        self.is_finished = False
         self.met: dict[str, str] = {}
-        self.peeked: set[str] | None = set()
         self._assignments: dict[str, Assignment] = {}
         self._exposed: set[str] = set()
-
-    @property
-    def is_touched(self) -> bool:
-        """True if the response may need headers of ours."""
-        return self.is_resolved or self.is_looked_at
-
-    def was_exposed(self, key: str) -> bool:
-        """Tell whether an experiment was read in a way that exposes."""
-        return key in self._exposed
 
     def forget(self) -> None:
         """Ask again who it is, as somebody logged in or out."""
@@ -165,8 +147,10 @@ class Scope(RequestSubject):
         return flag.default
 
     def _first_read(self, assignment: Assignment) -> None:
-        self.expose(assignment)
-        self._exposed.add(assignment.experiment)
+        try:
+            self.expose(assignment)
+        except Exception:
+            self.app.logger.exception("An exposure could not be recorded.")
         if self.app.debug:
             others = self.ruleset.rules[assignment.experiment].variants
             other = next(key for key in others if key != assignment.variant)
@@ -196,11 +180,7 @@ class Scope(RequestSubject):
             return
         if is_held:
             self._expose_held(rule, unit, assignment)
-        elif not self._was_seen(rule, unit) and not self._record(
-            rule, unit, assignment
-        ):
-            return
-        else:
+        elif self._is_seen(rule, unit) or self._record(rule, unit, assignment):
             self.met[key] = assignment.variant
             self.sticky.remember(rule, unit, assignment.variant)
 
@@ -213,19 +193,18 @@ class Scope(RequestSubject):
             self.state.forced.exposed.add(place)
             self._record(rule, unit, assignment)
 
-    def _was_seen(self, rule: Rule, unit: Unit) -> bool:
+    def _is_seen(self, rule: Rule, unit: Unit) -> bool:
         """Tell whether this process recorded it for a client without a cookie."""
         if self.has_cookie or (unit.type == VISITOR and self.environ is not None):
             return False
-        place = (rule.key, rule.iteration, unit)
-        if self.state.seen.get(place):
-            return True
-        self.state.seen.put(place, value=True)
-        return False
+        return bool(self.state.seen.get((rule.key, rule.iteration, unit)))
 
     def _record(self, rule: Rule, unit: Unit, assignment: Assignment) -> bool:
         exposure = making.exposure(self, rule, unit, assignment)
-        return self._keep(exposure, unit_exposed, exposure=exposure)
+        is_kept = self._keep(exposure, unit_exposed, exposure=exposure)
+        if is_kept and not (unit.type == VISITOR and self.environ is not None):
+            self.state.seen.put((rule.key, rule.iteration, unit), value=True)
+        return is_kept
 
     def track(
         self,
@@ -237,8 +216,13 @@ class Scope(RequestSubject):
         """Record that something happened, with the variants that the units met."""
         if self._is_unseen() or not self.consents(MEASUREMENT):
             return
-        event = making.event(self, name, value, properties, id_)
-        self._keep(event, event_tracked, event=event)
+        making.check_id(self, name, id_)
+        try:
+            event = making.event(self, name, value, properties, id_)
+            self._keep(event, event_tracked, event=event)
+        except Exception:
+            self.state.tally.count("record_failed")
+            self.app.logger.exception("The event %s was not recorded.", shown(name))
 
     def _keep(
         self, record: Exposure | Event, signal: NamedSignal, **payload: object
@@ -257,7 +241,21 @@ class Scope(RequestSubject):
     def finish(self) -> None:
         """Hand over what was recorded; what still comes is handed over at once."""
         self.is_finished = True
-        self.deliver()
+        if self.peeked:
+            self._tell_peeked(self.peeked)
+        if self.records:
+            self.deliver()
+
+    def _tell_peeked(self, keys: set[str]) -> None:
+        for key in sorted(keys - self._exposed):
+            if self.state.tally.first(f"peeked:{key}"):
+                self.app.logger.warning(
+                    "g.abx[%r] was read but nobody was exposed: branch on "
+                    "abx.variant(%r), or call abx.expose(%r).",
+                    key,
+                    key,
+                    key,
+                )
 
     def deliver(self) -> None:
         """Hand over what was recorded so far."""

@@ -19,7 +19,7 @@ class Sticky:
 
     __slots__ = ("is_changed", "memory")
 
-    def __init__(self, memory: Memory, *, is_changed: bool = False) -> None:
+    def __init__(self, memory: Memory, is_changed: bool = False) -> None:  # noqa: FBT001, FBT002 - the fields of a Reading
         self.memory = memory
         self.is_changed = is_changed
 
@@ -31,7 +31,8 @@ class Sticky:
         """Give what a unit was exposed to, by experiment."""
         if unit.type == VISITOR:
             return self.memory.entries if unit.id == self.memory.visitor else {}
-        return self.memory.units.get(tag_of(unit), {})
+        units = self.memory.units
+        return units.get(tag_of(unit), {}) if units else {}
 
     def variant_of(self, rule: Rule, unit: Unit) -> str | None:
         """Give the variant that a unit met in this iteration, or None.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flask_abx.runtime.client import is_bot, is_silent
-from flask_abx.runtime.consent import STORAGE, ask
-from flask_abx.runtime.cookie import Memory
+from flask_abx.runtime.consent import GIVEN, STORAGE, ask
+from flask_abx.runtime.cookie import NOTHING, UNREAD
 from flask_abx.runtime.override import NONE, Override, is_asked_for, override_of
 from flask_abx.runtime.sticky import Sticky
 from flask_abx.runtime.unit import RequestIdentity, first_unit
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from flask_abx.assignment.decision import Unit
-    from flask_abx.assignment.ruleset import Rule
+    from flask_abx.assignment.ruleset import Rule, Ruleset
+    from flask_abx.runtime.cookie import Memory, Reading, Unread
     from flask_abx.runtime.state import State
     from flask_abx.runtime.unit import Identity
 
@@ -30,43 +31,37 @@ class RequestSubject:
         environ: The request, or None where the code named the unit.
         ruleset: The one version of the definitions that this request sees.
         has_cookie: True once a valid cookie was read.
+        reading: The cookie, where it was read before.
     """
 
-    __slots__ = (
-        "_consents",
-        "_identity",
-        "_is_silent",
-        "_override",
-        "_sticky",
-        "app",
-        "environ",
-        "has_cookie",
-        "ruleset",
-        "state",
-    )
+    has_cookie = False
+    reading: Reading | Unread | None = UNREAD
+    _sticky: Sticky | None = None
+    _override: Override | None = None
+    _is_silent: bool | None = None
+    _is_bot: bool | None = None
 
     def __init__(
         self,
         app: Flask,
         state: State,
         environ: WSGIEnvironment | None,
+        ruleset: Ruleset,
         identity: Identity | None = None,
     ) -> None:
         self.app = app
         self.state = state
         self.environ = environ
-        self.ruleset = state.store.ruleset()
-        self.has_cookie = False
+        self.ruleset = ruleset
         self._identity = identity
-        self._sticky: Sticky | None = None
-        self._override: Override | None = None
-        self._is_silent: bool | None = None
         self._consents: dict[str, bool] = {}
+        self._units: dict[tuple[str, ...], Unit] = {}
 
     @property
     def is_dev(self) -> bool:
         """True in debug and testing."""
-        return self.app.debug or self.app.testing
+        config = self.app.config
+        return bool(config["DEBUG"] or config["TESTING"])
 
     @property
     def is_strict(self) -> bool:
@@ -77,7 +72,9 @@ class RequestSubject:
     @property
     def is_bot(self) -> bool:
         """True for a crawler."""
-        return self.environ is not None and is_bot(self.environ)
+        if self._is_bot is None:
+            self._is_bot = self.environ is not None and is_bot(self.environ)
+        return self._is_bot
 
     @property
     def is_silent(self) -> bool:
@@ -88,12 +85,19 @@ class RequestSubject:
 
     def consents(self, purpose: str) -> bool:
         """Tell whether the person agreed to a purpose."""
+        consent = self.state.hooks.consent
+        if consent is None:
+            return purpose in GIVEN
         if purpose not in self._consents:
-            consent = self.state.hooks.consent
             # A callable that reads a variant itself is answered, not asked for ever.
             self._consents[purpose] = False
             self._consents[purpose] = ask(consent, purpose, self.app.logger)
         return self._consents[purpose]
+
+    @property
+    def is_overridden(self) -> bool:
+        """True if a test or a tester may have chosen a variant."""
+        return bool(self.state.forced.variants) or self.override is not NONE
 
     def forced(self, rule: Rule) -> str | None:
         """Give the variant that a test, a tester or the definition chose."""
@@ -108,10 +112,18 @@ class RequestSubject:
 
     def unit(self, rule: Rule) -> Unit | None:
         """Give the first unit that the experiment names and that is known."""
-        return first_unit(rule.unit, self.identity)
+        kinds = rule.unit
+        unit = self._units.get(kinds)
+        if unit is None:
+            unit = first_unit(kinds, self.identity)
+            if unit is not None:
+                self._units[kinds] = unit
+        return unit
 
     def remembered(self, rule: Rule, unit: Unit) -> str | None:
         """Give the variant that the browser remembers for the unit."""
+        if self._sticky is None and self.environ is None:
+            return None
         return self.sticky.variant_of(rule, unit)
 
     def attributes(self) -> Mapping[str, object]:
@@ -124,7 +136,7 @@ class RequestSubject:
         if self._override is None:
             environ = self.environ
             self._override = NONE
-            if environ is not None and is_asked_for(environ) and self.is_dev:
+            if environ is not None and self.is_dev and is_asked_for(environ):
                 self._override = override_of(environ, self.ruleset.rules)
                 for fault in self._override.faults:
                     self.app.logger.warning("?abx= is ignored: %s", fault)
@@ -153,12 +165,14 @@ class RequestSubject:
     def _read_cookie(self) -> Sticky:
         environ = self.environ
         if environ is None or self.override.is_reset or not self.consents(STORAGE):
-            return Sticky(Memory())
-        reading = self.state.cookie.read(environ)
+            return Sticky(NOTHING)
+        reading = self.reading
+        if reading is UNREAD:
+            reading = self.state.cookie.read(environ)
         if reading is None:
-            return Sticky(Memory())
+            return Sticky(NOTHING)
         self.has_cookie = True
-        return Sticky(reading.memory, is_changed=reading.is_outdated)
+        return Sticky(*reading)
 
     def _may_mint(self) -> bool:
         return (
@@ -185,13 +199,14 @@ class RequestSubject:
         return self.sticky.memory.visitor or None
 
     @property
-    def is_looked_at(self) -> bool:
-        """True once somebody asked what the browser remembers, or for an override."""
-        if self._sticky is not None:
-            return True
-        return self.environ is not None and is_asked_for(self.environ)
+    def has_cookies_to_set(self) -> bool:
+        """True if the response may have to set a cookie."""
+        sticky = self._sticky
+        is_changed = sticky is not None and sticky.is_changed
+        return is_changed or self.override is not NONE
 
     def forget(self) -> None:
         """Ask again who it is, as somebody logged in or out."""
+        self._units.clear()
         if self._identity is not None:
             self._identity.forget()

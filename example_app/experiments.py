@@ -1,0 +1,49 @@
+"""The experiments of the shop: the ABX object and what it knows of a visitor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from example_app.people import signed_in
+from flask_abx import ABX
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flask_abx import Assignment
+
+abx = ABX()
+
+
+@abx.unit_loader
+def user_id() -> str | None:
+    """Tell who is signed in."""
+    person = signed_in()
+    return person.id if person else None
+
+
+@abx.attributes_loader
+def attributes() -> Mapping[str, object]:
+    """Tell for whom the person works."""
+    person = signed_in()
+    return {"tenant": person.tenant.id} if person else {}
+
+
+def seen() -> list[str]:
+    """Say in a few words what this visitor gets, without exposing anybody."""
+    return [
+        _words(assignment.variant, key, assignment.flags)
+        + (" (forced)" if assignment.reason == "forced" else "")
+        for key, assignment in sorted(abx.assignments().items(), key=_flags_last)
+        if assignment.in_experiment or assignment.reason == "forced"
+    ]
+
+
+def _flags_last(item: tuple[str, Assignment]) -> bool:
+    return bool(item[1].flags)
+
+
+def _words(variant: str, key: str, flags: Mapping[str, object]) -> str:
+    if "free_shipping_from" in flags:
+        return f"free shipping from {flags['free_shipping_from']:g} €"
+    return f"{key} = {variant}"

@@ -1,0 +1,64 @@
+"""How every command writes: data on stdout, as a table or as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+#: The exit code of a check that failed; click's own is 2 for wrong usage.
+FAILED = 1
+
+format_option = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["auto", "table", "json"]),
+    default="auto",
+    show_default=True,
+    help="auto: a table on a terminal, JSON in a pipe.",
+)
+
+
+class NotFound(click.ClickException):
+    """What the command was asked about is not there."""
+
+    exit_code = 3
+
+
+def write(form: str, data: Any, text: Callable[[], str]) -> None:  # noqa: ANN401
+    """Write data as JSON, or as the text that people read.
+
+    Args:
+        form: What ``--format`` said.
+        data: Plain JSON values.
+        text: Makes the text, called only where it is wanted.
+    """
+    is_json = form == "json" or (form == "auto" and not sys.stdout.isatty())
+    click.echo(json.dumps(data, indent=2) if is_json else text())
+
+
+def note(message: str) -> None:
+    """Tell something beside the data, on stderr."""
+    click.echo(message, err=True)
+
+
+def fail() -> None:
+    """End the command as a check that failed."""
+    click.get_current_context().exit(FAILED)
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Align rows in columns, two blanks apart; the first row holds the heads."""
+    cells = [[" ".join(cell.splitlines()) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
+        for row in cells
+    )

@@ -1,0 +1,1 @@
+"""Measures of what the extension costs, run with ``python -m tests.benchmarks``."""
