@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +82,7 @@ class ABX:
             recorder=Recorder(_sinks(settings, root, tally), tally),
             tally=tally,
             cookie=CookieCodec(settings, _secret_keys(app), tally),
-            default_user=flask_login.current_user_id,
+            default_user=partial(flask_login.current_user_id, app),
         )
         app.extensions[EXTENSION] = state
         self._wire(app, state)
@@ -308,7 +309,8 @@ def _tell_unknown_segments(app: Flask, state: State) -> None:
     for segment, place in unknown_segments(state.store.document(), registered):
         app.logger.error(
             "%s names the segment %r, which nothing defines, so nobody is in it: "
-            "register it with @abx.segment(%r).",
+            "list its ids or its condition under segments, or register a function "
+            "with @abx.segment(%r).",
             place,
             segment,
             segment,

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from flask_abx.assignment.decision import Reason, Unit
-from flask_abx.assignment.position import position
 from flask_abx.experiments.lifecycle import Status
 
 if TYPE_CHECKING:
@@ -121,16 +120,12 @@ def decide(
         return rule.assign(remembered, Reason.STICKY)
     if rule.closed:
         return rule.assign(control, Reason.CLOSED)
-    layer = rule.layer
-    if (
-        layer is not None
-        and not layer.low <= position(layer.salt, unit.id) < layer.high
-    ):
+    if rule.layer is not None and not rule.layer.holds(unit.id):
         return rule.assign(control, Reason.LAYER)
     if rule.audience is not None and not rule.audience(subject.attributes()):
         return rule.assign(control, Reason.AUDIENCE)
     # Outside the traffic, in a closed variant, or allocated.
-    return rule.allocate(position(rule.salt, unit.id))
+    return rule.allocate(unit.id)
 
 
 def _without_unit(

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 from flask_abx.assignment.audience import compile_audience, segment_names
 from flask_abx.assignment.decision import Assignment, Reason
+from flask_abx.assignment.position import places
 from flask_abx.experiments.lifecycle import Status
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from flask_abx.assignment.audience import SegmentRule
+    from flask_abx.assignment.position import Place
     from flask_abx.assignment.predicates import Predicate
     from flask_abx.experiments.model import Document, Experiment, Variant
     from flask_abx.experiments.values import FlagValue
@@ -32,6 +34,11 @@ class LayerRule:
     salt: str
     low: float
     high: float
+    place: Place
+
+    def holds(self, unit_id: str) -> bool:
+        """Tell whether a unit lands in the part."""
+        return self.low <= self.place(unit_id) < self.high
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,7 @@ class Rule:
     ranges: tuple[Range, ...]
     bounds: tuple[float, ...]
     slots: tuple[Assignment, ...]
+    place: Place
     closed: bool
     audience: Predicate | None
     layer: LayerRule | None
@@ -83,9 +91,9 @@ class Rule:
         index = bisect_right(self.bounds, position)
         return self.ranges[index >> 1][2] if index & 1 else None
 
-    def allocate(self, position: float) -> Assignment:
-        """Give what a fresh unit gets at a position: a variant, or the control."""
-        return self.slots[bisect_right(self.bounds, position)]
+    def allocate(self, unit_id: str) -> Assignment:
+        """Give what a fresh unit gets by its position: a variant, or the control."""
+        return self.slots[bisect_right(self.bounds, self.place(unit_id))]
 
     def assign(self, variant: str, reason: Reason) -> Assignment:
         """Give the assignment of a variant for a reason; equal ones are one object."""
@@ -228,6 +236,7 @@ def _rule(experiment: Experiment, document: Document, segments: _Segments) -> Ru
         salt=experiment.effective_salt,
         ranges=ranges,
         bounds=tuple(end for start, stop, _ in ranges for end in (start, stop)),
+        place=places(experiment.effective_salt),
         slots=_slots(experiment, ranges, variants),
         closed=experiment.closed,
         audience=compile_audience(audience, segments, path) if audience else None,
@@ -300,7 +309,8 @@ def _layer(experiment: Experiment, document: Document) -> LayerRule | None:
     if experiment.layer is None:
         return None
     low, high = experiment.range or (0.0, 1.0)
-    return LayerRule(experiment.layer, document.layer_salt(experiment.layer), low, high)
+    salt = document.layer_salt(experiment.layer)
+    return LayerRule(experiment.layer, salt, low, high, places(salt))
 
 
 def _flags(document: Document, rules: Mapping[str, Rule]) -> dict[str, FlagRule]:

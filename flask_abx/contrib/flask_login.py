@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flask import current_app
-
 from flask_abx.runtime.current import current_scope
 
 if TYPE_CHECKING:
     from flask import Flask
 
 
-def current_user_id() -> object:
-    """Give the id of the user that Flask-Login knows, or None."""
-    if not hasattr(current_app, "login_manager"):
+def current_user_id(app: Flask) -> object:
+    """Give the id of the user that Flask-Login knows on an application, or None."""
+    if getattr(app, "login_manager", None) is None:
         return None
     from flask_login import current_user
 

@@ -7,6 +7,8 @@ from time import monotonic
 
 #: Seconds between two log lines about the same thing.
 QUIET = 60.0
+#: How many names are counted apart; a name may hold what a stranger wrote.
+NAMES = 1_000
 
 
 class Tally:
@@ -18,6 +20,7 @@ class Tally:
 
     def count(self, name: str, number: int = 1) -> bool:
         """Count a trouble; True when it is time to log it (once a minute)."""
+        name = self._bounded(name)
         self.counts[name] += number
         now = monotonic()
         told = self._told.get(name)
@@ -28,5 +31,10 @@ class Tally:
 
     def first(self, name: str) -> bool:
         """Count a thing; True only the first time."""
+        name = self._bounded(name)
         self.counts[name] += 1
         return self.counts[name] == 1
+
+    def _bounded(self, name: str) -> str:
+        is_known = name in self.counts or len(self.counts) < NAMES
+        return name if is_known else f"{name.partition(':')[0]}:others"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated
-from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -200,6 +199,8 @@ class Mixed(StrEnum):
 
 
 def _as_time_zone(value: str) -> str:
+    from zoneinfo import available_timezones
+
     if value not in available_timezones():
         raise PydanticCustomError(
             "time_zone", "must be a time zone such as 'UTC' or 'Europe/Berlin'"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
@@ -13,7 +15,7 @@ class Bounded(Generic[K, V]):
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._entries: dict[K, V] = {}
+        self._entries: OrderedDict[K, V] = OrderedDict()
 
     def get(self, key: K) -> V | None:
         """Give what is remembered for a key, or None."""
@@ -27,11 +29,9 @@ class Bounded(Generic[K, V]):
         entries = self._entries
         entries[key] = value
         if len(entries) > self._size:
-            # Another thread may take the same one, or change the dict meanwhile.
-            try:
-                entries.pop(next(iter(entries)), None)
-            except (StopIteration, RuntimeError):
-                return
+            # Another thread may have made room meanwhile.
+            with suppress(KeyError):
+                entries.popitem(last=False)
 
     def swap(self, other: Bounded[K, V]) -> Bounded[K, V]:
         """Take over the entries of another, and give back one's own."""

@@ -40,10 +40,7 @@ def current_scope() -> Scope:
         SetupError: If the extension is not set up on the application.
     """
     app = _app()
-    try:
-        environ = _request().environ
-    except RuntimeError:
-        environ = None
+    environ = _request().environ if has_request_context() else None
     entered = _entered.get()
     if entered is not None and entered.app is app and entered.within is environ:
         return entered

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qs
 
 from flask_abx.errors import UnknownExperiment, UnknownVariant
+from flask_abx.events.safe import shown
 from flask_abx.experiments.faults import suggestion
 from flask_abx.runtime.client import is_framed
 from flask_abx.runtime.cookie import find
@@ -91,7 +92,7 @@ def check_names(key: str, variant: str, rules: Mapping[str, Rule]) -> None:
 
 def unknown_experiment(key: object, rules: Mapping[str, Rule]) -> str:
     """Say that an experiment is not defined, and which may be meant."""
-    return f"Experiment {key!r} is not defined{suggestion(key, rules)}"
+    return f"Experiment {shown(key)} is not defined{suggestion(key, rules)}"
 
 
 def unknown_variant(key: str, variant: object, variants: Mapping[str, object]) -> str:

@@ -101,7 +101,7 @@ class Scope(RequestSubject):
     def _unknown(self, key: str) -> Assignment:
         if self.is_strict:
             raise UnknownExperiment(unknown_experiment(key, self.ruleset.rules))
-        if self.state.tally.first(f"unknown_experiment:{key!r:.80}"):
+        if self.state.tally.first(f"unknown_experiment:{shown(key)}"):
             message = unknown_experiment(key, self.ruleset.rules)
             self.app.logger.warning("%s The default is served.", message)
         return Assignment(key, 0, "control", False, Reason.UNKNOWN, _EMPTY)  # noqa: FBT003
@@ -136,8 +136,8 @@ class Scope(RequestSubject):
                 break
             served = served or assignment
         if served is not None:
-            if expose:
-                self.expose(served)
+            if expose and served.experiment not in self._exposed:
+                self._first_read(served)
             if name in served.flags:
                 return served.flags[name]
         for rule in flag.concluded:
@@ -151,7 +151,7 @@ class Scope(RequestSubject):
             self.expose(assignment)
         except Exception:
             self.app.logger.exception("An exposure could not be recorded.")
-        if self.app.debug:
+        if self.is_dev:
             others = self.ruleset.rules[assignment.experiment].variants
             other = next(key for key in others if key != assignment.variant)
             self.app.logger.info(

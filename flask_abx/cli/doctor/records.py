@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from flask_abx.cli.doctor.finding import Finding, Level
 from flask_abx.events.sinks.file import FileSink
-from flask_abx.events.sinks.log import LOGGER, WAY_OUT, LogSink, trouble_of
+from flask_abx.events.sinks.log import LOGGER, LogSink, trouble_of
 from flask_abx.events.sinks.memory import MemorySink
 
 if TYPE_CHECKING:
@@ -86,7 +86,4 @@ def check_log(case: Case) -> Iterator[Finding]:
         yield Finding("log", Level.OK, message)
         return
     level = Level.FAIL if len(sinks) == 1 else Level.WARN
-    message = trouble.removesuffix(f"; configure: {WAY_OUT}")
-    change = "disabled = False" if logger.disabled else "setLevel(logging.INFO)"
-    paste = f'logging.getLogger("{LOGGER}").{change}'
-    yield Finding("log", level, f"{message[0].upper()}{message[1:]}.", paste)
+    yield Finding("log", level, *trouble)
