@@ -1,0 +1,186 @@
+"""Does what a page tells its reader to do, and compares what the page shows."""
+
+from __future__ import annotations
+
+import doctest
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jinja2 import Environment
+
+import flask_abx
+from flask_abx.experiments.definition import parse
+from tests.docs.blocks import Block, blocks_of
+from tests.docs.masking import Luck, fits, is_part_of, records_in
+from tests.docs.server import Server, free_port
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_OURS = ("FLASK_", "ABX_", "PYTEST", "PYTHONWARNINGS")
+_DOCTEST = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+class Page:
+    """One page, followed from top to bottom in a folder of its own."""
+
+    def __init__(self, path: Path, folder: Path) -> None:
+        self.path = path
+        self.blocks = tuple(blocks_of(path))
+        self._folder = folder
+        self._names: dict[str, object] = {"__name__": "page"}
+        self._luck = Luck([each.argument for each in self._noted("either")])
+        self._server: Server | None = None
+        self._port = free_port()
+        (folder / ".curlrc").write_text("silent\nshow-error\n")
+        self._env = {
+            **{key: os.environ[key] for key in os.environ if not key.startswith(_OURS)},
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "CURL_HOME": str(folder),
+            "FLASK_RUN_PORT": str(self._port),
+            "PYTHONPATH": str(Path(flask_abx.__file__).parents[1]),
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+
+    def __enter__(self) -> Page:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        del kind, error, trace
+        if self._server is not None:
+            self._server.stop()
+
+    @property
+    def address(self) -> str:
+        """Where the server of the page listens."""
+        return f"http://127.0.0.1:{self._port}/"
+
+    def new_records(self) -> str:
+        """Give what the server logged since the page looked last."""
+        assert self._server is not None
+        return self._server.new_records()
+
+    def _noted(self, note: str) -> list[Block]:
+        return [block for block in self.blocks if block.note == note]
+
+    def follow(self) -> None:
+        """Run every block.
+
+        Raises:
+            AssertionError: Where the page shows something else than what happened.
+        """
+        for block in self.blocks:
+            if block.note not in {"skip", "either", "fmt"}:
+                self._do(block)
+
+    def _do(self, block: Block) -> None:
+        match block.note, block.language:
+            case ("setup", _) | ("", "python"):
+                self._execute(block)
+            case "file" | "line" | "add", _:
+                self._write(block)
+            case "log", "json":
+                self._compare_log(block)
+            case "" | "certain", "console":
+                self._type(block)
+            case "", "pycon":
+                self._converse(block)
+            case "", "toml":
+                parse(tomllib.loads(block.text))
+            case "", "html+jinja":
+                Environment(autoescape=True).parse(block.text)
+            case _:
+                raise AssertionError(f"{self._at(block)}: nobody checks this block.")
+
+    def _at(self, block: Block) -> str:
+        return f"{self.path.name}:{block.line}"
+
+    def _execute(self, block: Block) -> None:
+        # The empty lines make the line numbers of a traceback those of the page.
+        source = "\n" * block.line + block.text
+        code = compile(source, self.path.name, "exec", dont_inherit=True)
+        exec(code, self._names)  # noqa: S102 - a page of our own
+
+    def _write(self, block: Block) -> None:
+        path = self._folder / block.argument
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = f"{block.text}\n"
+        if block.note == "add":
+            text = f"{path.read_text()}\n\n{text}"
+        elif block.note == "line":
+            start = block.text.partition(" = ")[0]
+            lines = path.read_text().splitlines(keepends=True)
+            (number,) = (n for n, line in enumerate(lines) if line.startswith(start))
+            lines[number] = text
+            text = "".join(lines)
+        path.write_text(text)
+        if self._server is not None and path.suffix == ".py":
+            self._server.stop()
+            self._server.start()
+
+    def _compare_log(self, block: Block) -> None:
+        assert self._server is not None, f"{self._at(block)}: no server runs."
+        found = self._server.new_records()
+
+        def holds(shown: str) -> bool:
+            pairs = list(records_in(shown)), list(records_in(found))
+            if block.argument == "whole":
+                return pairs[0] == pairs[1]
+            is_as_long = len(pairs[0]) == len(pairs[1])
+            return is_as_long and all(map(is_part_of, *pairs))
+
+        assert self._luck.agrees(block.text, holds), (
+            f"{self._at(block)}: the log holds\n{found}"
+        )
+
+    def _type(self, block: Block) -> None:
+        for part in f"\n{block.text}".split("\n$ ")[1:]:
+            lines = part.split("\n")
+            end = next(n for n, line in enumerate(lines) if not line.endswith("\\"))
+            command = "\n".join(lines[: end + 1])
+            self._command(block, command, "\n".join(lines[end + 1 :]))
+
+    def _command(self, block: Block, command: str, shown: str) -> None:
+        if command.startswith("flask ") and " run" in command:
+            assert not shown, f"{self._at(block)}: show the log in a block of its own."
+            self._server = Server(command, self._folder, self._env)
+            return
+        here, there = "127.0.0.1:5000", f"127.0.0.1:{self._port}"
+        done = subprocess.run(  # noqa: S603 - a page of our own says it
+            ["bash", "-c", command.replace(here, there)],  # noqa: S607
+            cwd=self._folder,
+            env=self._env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        found = done.stdout.replace(there, here).replace("\r", "")
+        # Who asks for a variant by name leaves nothing to luck.
+        is_certain = block.note == "certain" or "?abx=" in command
+        luck = Luck() if is_certain else self._luck
+        assert luck.agrees(shown, lambda text: fits(text, found)), (
+            f"{self._at(block)}: $ {command}\n{found}"
+        )
+
+    def _converse(self, block: Block) -> None:
+        name = self._at(block)
+        parser = doctest.DocTestParser()
+        talk = parser.get_doctest(block.text, self._names, name, name, block.line)
+        told: list[str] = []
+        doctest.DocTestRunner(optionflags=_DOCTEST).run(
+            talk, out=told.append, clear_globs=False
+        )
+        assert not told, "".join(told)
+        self._names.update(talk.globs)
