@@ -11,6 +11,7 @@ from flask_abx.errors import (
     SetupError,
     UnknownExperiment,
     UnknownVariant,
+    UsageError,
 )
 from flask_abx.events.records import Event, Exposure
 from flask_abx.events.signals import event_tracked, unit_exposed
@@ -37,6 +38,7 @@ __all__ = [
     "Sink",
     "UnknownExperiment",
     "UnknownVariant",
+    "UsageError",
     "event_tracked",
     "unit_exposed",
 ]

@@ -46,6 +46,9 @@ class DefinitionError(ABXError, ValueError):
         head = f"The definitions have {count} fault{'' if count == 1 else 's'}:"
         super().__init__("\n".join([head, *(f"  {fault}" for fault in self.faults)]))
 
+    def __reduce__(self) -> tuple[type[DefinitionError], tuple[tuple[Fault, ...]]]:
+        return type(self), (self.faults,)
+
 
 class UnknownExperiment(ABXError, LookupError):  # noqa: N818 - named after what is unknown
     """Code asked for an experiment that is not defined."""
@@ -57,3 +60,7 @@ class UnknownVariant(ABXError, ValueError):  # noqa: N818 - named after what is 
 
 class SetupError(ABXError, RuntimeError):
     """Something was registered too late, twice, or where it cannot work."""
+
+
+class UsageError(ABXError, ValueError):
+    """Code gave the extension something that it can do nothing with."""

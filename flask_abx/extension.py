@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from functools import partial
+from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,14 +86,15 @@ class ABX:
             cookie=CookieCodec(settings, _secret_keys(app), tally),
             default_user=partial(flask_login.current_user_id, app),
         )
-        app.extensions[EXTENSION] = state
         self._wire(app, state)
+        app.extensions[EXTENSION] = state
 
     def _wire(self, app: Flask, state: State) -> None:
         def begin() -> None:
             self._hooks.is_frozen = True
             flask_login.connect(app)
             _tell_unknown_segments(app, state)
+            _tell_unknown_units(app, state)
 
         app.wsgi_app = Middleware(app, state, app.wsgi_app, begin)  # type: ignore[method-assign]
         mirror_in_g(app)
@@ -272,6 +275,13 @@ def _secret_keys(app: Flask) -> list[str | bytes]:
             "SECRET_KEY_FALLBACKS is one text, must be a list of earlier keys: "
             'write ["..."].'
         )
+    if not isinstance(fallbacks, list | tuple) or not all(
+        isinstance(key, str | bytes) and key for key in fallbacks
+    ):
+        raise ConfigError(
+            "SECRET_KEY_FALLBACKS must be a list of earlier keys, each a text that is "
+            "not empty."
+        )
     return [*fallbacks, app.secret_key]
 
 
@@ -294,13 +304,14 @@ def _sink(entry: object, tally: Tally) -> Sink:
         return LogSink(tally)
     if entry == "memory":
         return MemorySink()
-    if isinstance(entry, Sink):
+    can_write = not isinstance(entry, type | io.IOBase)
+    if can_write and isinstance(entry, Sink):
         return entry
-    if callable(entry):
+    if can_write and callable(entry) and not iscoroutinefunction(entry):
         return CallableSink(entry)
     raise ConfigError(
-        f"ABX_SINKS names {entry!r}, must be 'log', 'memory', a callable, or an object "
-        "with write(batch)."
+        f"ABX_SINKS names {entry!r}, must be 'log', 'memory', a plain "
+        "function, or an object with write(batch)."
     )
 
 
@@ -315,3 +326,23 @@ def _tell_unknown_segments(app: Flask, state: State) -> None:
             segment,
             segment,
         )
+
+
+def _tell_unknown_units(app: Flask, state: State) -> None:
+    for rule in state.store.ruleset().rules.values():
+        if rule.counted and not any(_is_told(kind, app, state) for kind in rule.unit):
+            app.logger.warning(
+                "Experiment %r is by %s, which nothing tells, so everybody gets the "
+                "control: register @abx.%s.",
+                rule.key,
+                rule.unit[0],
+                "unit_loader" if rule.unit[0] == "user" else "attributes_loader",
+            )
+
+
+def _is_told(kind: str, app: Flask, state: State) -> bool:
+    if kind == "visitor":
+        return True
+    if kind == "user":
+        return state.hooks.unit_loader is not None or hasattr(app, "login_manager")
+    return state.hooks.attributes_loader is not None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SkipValidation, ValidationError
+from pydantic import AfterValidator, Field, SkipValidation, ValidationError
+from pydantic_core import PydanticCustomError
 
 from flask_abx.errors import ConfigError
 from flask_abx.experiments.faults import faults_of, suggestion
@@ -16,10 +18,27 @@ PREFIX = "ABX_"
 #: Browsers keep no cookie longer than 400 days.
 MAX_COOKIE_AGE = 34_560_000
 
-CookieName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")]
-UrlPath = Annotated[str, Field(pattern=r"^/[^;,\s]*$")]
-Prefix = Annotated[str, Field(pattern=r"^(/[^/\s]+)+$")]
-Domain = Annotated[str, Field(pattern=r"^\.?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$")]
+
+def _matching(pattern: str, rule: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if re.fullmatch(pattern, value) is None:
+            raise PydanticCustomError("text", f"must be {rule}")
+        return value
+
+    return AfterValidator(check)
+
+
+CookieName = Annotated[
+    str, _matching(r"[A-Za-z0-9_.-]{1,40}", "1 to 40 letters, digits, '_', '.' or '-'")
+]
+UrlPath = Annotated[str, _matching(r"/[^;,\s]*", "a path that begins with '/'")]
+Prefix = Annotated[str, _matching(r"(/[^/\s]+)+", "a path such as '/api/v1', or None")]
+Domain = Annotated[
+    str,
+    _matching(
+        r"\.?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", "a domain such as 'example.com', or None"
+    ),
+]
 
 
 class Settings(Form):
@@ -65,7 +84,7 @@ class Settings(Form):
     cookie_max_age: Annotated[int, Field(strict=True, ge=1, le=MAX_COOKIE_AGE)] = Field(
         15_552_000, description="How long the browser keeps the cookie, in seconds."
     )
-    event_log: str | Path | None = Field(
+    event_log: Path | None = Field(
         None,
         description="A file that takes every record as a JSON line, whatever logging "
         "is set to; relative to `app.root_path`.",

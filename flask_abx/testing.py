@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from flask_abx.errors import UsageError
 from flask_abx.events.signals import event_tracked, unit_exposed
 from flask_abx.runtime.bounded import Bounded
 from flask_abx.runtime.override import check_names
@@ -22,9 +23,10 @@ __all__ = ["force", "recorded"]
 
 @contextmanager
 def force(app: Flask, variants: Mapping[str, str]) -> Iterator[None]:
-    """Give everybody the named variants, whatever the definitions say.
+    """Give everybody the named variants, whatever their units and audiences are.
 
-    Exposures and events are recorded, with the reason ``forced``.
+    Exposures and events are recorded, with the reason ``forced``. Consent that is
+    refused still stands before it, and nobody forces what is concluded.
 
     Args:
         app: The application under test.
@@ -33,10 +35,18 @@ def force(app: Flask, variants: Mapping[str, str]) -> Iterator[None]:
     Raises:
         UnknownExperiment: If an experiment is not defined.
         UnknownVariant: If an experiment has no such variant.
+        UsageError: If an experiment is concluded or archived.
     """
     state = state_of(app)
+    rules = state.store.ruleset().rules
     for key, variant in variants.items():
-        check_names(key, variant, state.store.ruleset().rules)
+        check_names(key, variant, rules)
+        if rules[key].status.is_over:
+            raise UsageError(
+                f"Experiment {key!r} is {rules[key].status} and serves "
+                f"{rules[key].served!r} to everybody, so {variant!r} cannot be forced: "
+                "take the experiment out of the test."
+            )
     held = state.forced
     before, exposed = held.variants, held.exposed
     held.variants, held.exposed = {**before, **variants}, set()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from flask_abx.assignment.ruleset import Rule
 
 
-class Subject(Protocol):
+class Who(Protocol):
     """Who is decided about; asked only for what the decision needs."""
 
     @property
@@ -52,7 +52,7 @@ class Subject(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A subject of whom everything is known beforehand."""
+    """Somebody of whom everything is known beforehand."""
 
     units: Mapping[str, str]
     facts: Mapping[str, object] = field(default_factory=dict)
@@ -92,55 +92,53 @@ class Person:
         return self.facts
 
 
-def decide(
-    rule: Rule, subject: Subject, now: datetime, *, enabled: bool = True
-) -> Assignment:
-    """Choose the variant of one experiment for one subject.
+def decide(rule: Rule, who: Who, now: datetime, *, enabled: bool = True) -> Assignment:
+    """Choose the variant of one experiment for one person.
 
     The reasons are asked in the order of `Reason`; the first that holds decides.
 
     Args:
         rule: The compiled experiment.
-        subject: Who it is, asked lazily.
+        who: Who it is, asked lazily.
         now: The present moment, aware.
         enabled: False serves everyone the control, or the winner.
     """
-    if not (rule.is_open and enabled) or subject.is_overridden:
-        settled = _without_unit(rule, subject, now, enabled=enabled)
+    if not (rule.is_open and enabled) or who.is_overridden:
+        settled = _without_unit(rule, who, now, enabled=enabled)
         if settled is not None:
             return settled
     control = rule.control
-    unit = subject.unit(rule)
+    unit = who.unit(rule)
     if unit is None:
         return rule.assign(control, Reason.NO_UNIT)
-    if subject.is_bot:
+    if who.is_bot:
         return rule.assign(control, Reason.BOT)
-    remembered = subject.remembered(rule, unit)
+    remembered = who.remembered(rule, unit)
     if remembered is not None:
         return rule.assign(remembered, Reason.STICKY)
     if rule.closed:
         return rule.assign(control, Reason.CLOSED)
     if rule.layer is not None and not rule.layer.holds(unit.id):
         return rule.assign(control, Reason.LAYER)
-    if rule.audience is not None and not rule.audience(subject.attributes()):
+    if rule.audience is not None and not rule.audience(who.attributes()):
         return rule.assign(control, Reason.AUDIENCE)
     # Outside the traffic, in a closed variant, or allocated.
     return rule.allocate(unit.id)
 
 
 def _without_unit(
-    rule: Rule, subject: Subject, now: datetime, *, enabled: bool
+    rule: Rule, who: Who, now: datetime, *, enabled: bool
 ) -> Assignment | None:
     """Answer what the experiment decides before anybody asks who it is."""
     control, status = rule.control, rule.status
     if status is not Status.RUNNING and status.is_over:
-        return rule.assign(_concluded(rule, subject), Reason.CONCLUDED)
+        return rule.assign(_concluded(rule, who), Reason.CONCLUDED)
     if not enabled:
         return rule.assign(control, Reason.DISABLED)
     for purpose in rule.purposes:
-        if not subject.consents(purpose):
+        if not who.consents(purpose):
             return rule.assign(control, Reason.NO_CONSENT)
-    forced = subject.forced(rule)
+    forced = who.forced(rule)
     if forced is not None:
         return rule.assign(forced, Reason.FORCED)
     if status is not Status.RUNNING:
@@ -153,9 +151,9 @@ def _without_unit(
     return None
 
 
-def _concluded(rule: Rule, subject: Subject) -> str:
+def _concluded(rule: Rule, who: Who) -> str:
     if not rule.keep_variants:
         return rule.served
-    unit = subject.unit(rule)
-    remembered = None if unit is None else subject.remembered(rule, unit)
+    unit = who.unit(rule)
+    remembered = None if unit is None else who.remembered(rule, unit)
     return rule.served if remembered is None else remembered

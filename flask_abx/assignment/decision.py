@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
 
     from flask_abx.experiments.values import FlagValue
 
@@ -42,6 +44,28 @@ class Unit(NamedTuple):
 
     type: str
     id: str
+
+
+class FlagValues(Mapping[str, "FlagValue"]):
+    """The flag values of one variant; a list or table is handed out as a copy."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, FlagValue]) -> None:
+        self._values = dict(values)
+
+    def __getitem__(self, name: str) -> FlagValue:
+        value = self._values[name]
+        return deepcopy(value) if isinstance(value, list | dict) else value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return repr(self._values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from flask_abx.assignment.decide import Subject
+    from flask_abx.assignment.decide import Who
     from flask_abx.assignment.decision import Assignment, Unit
     from flask_abx.assignment.ruleset import LayerRule, Rule
 
@@ -24,25 +24,25 @@ _LONGEST_ID = 80
 
 def explain(
     rule: Rule,
-    subject: Subject,
+    who: Who,
     assignment: Assignment,
     now: datetime,
     *,
     audience: Mapping[str, object] | None = None,
 ) -> list[str]:
-    """Write why a subject gets its variant: a sentence for each step, then the end.
+    """Write why somebody gets a variant: a sentence for each step, then the end.
 
     The steps are those of `Reason`, in its order, up to the one that decided. Nothing
     is decided here: what was passed, and what was not, is read off the assignment.
 
     Args:
         rule: The compiled experiment.
-        subject: Whom it was decided about.
+        who: Whom it was decided about.
         assignment: What `decide` said of them.
         now: The moment for which it was decided, aware.
         audience: The condition that the rule was compiled from, to put into words.
     """
-    case = _Case(rule, subject, assignment, now, audience, subject.unit(rule))
+    case = _Case(rule, who, assignment, now, audience, who.unit(rule))
     decided = assignment.reason
     if decided is Reason.CLOSED and not rule.closed:
         # A closed variant is asked for last, in place of the allocation.
@@ -62,7 +62,7 @@ class _Case:
     """What the sentences are about."""
 
     rule: Rule
-    subject: Subject
+    person: Who
     assignment: Assignment
     now: datetime
     audience: Mapping[str, object] | None
@@ -281,7 +281,7 @@ def _out_of_audience(case: _Case) -> str:
 def _audience(case: _Case, ending: str) -> str:
     if not case.audience:
         return f"Its audience {ending}."
-    attributes = case.subject.attributes()
+    attributes = case.person.attributes()
     facts = ", ".join(
         f"{name} is {shown(attributes[name])}"
         if name in attributes

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from flask_abx.assignment.audience import compile_audience, segment_names
-from flask_abx.assignment.decision import Assignment, Reason
+from flask_abx.assignment.decision import Assignment, FlagValues, Reason
 from flask_abx.assignment.position import places
 from flask_abx.experiments.lifecycle import Status
 
@@ -48,7 +48,7 @@ class Rule:
     Attributes:
         ranges: What each variant owns, in the order of definition.
         bounds: The ends of all ranges in one row, for a binary search.
-        slots: What a fresh unit gets between two neighbouring bounds.
+        answers: What a fresh unit gets between two neighbouring bounds.
         is_open: True where nothing but a tester decides before the unit is asked for:
             it runs, on no schedule, for no purpose, and forces nobody.
     """
@@ -64,7 +64,7 @@ class Rule:
     salt: str
     ranges: tuple[Range, ...]
     bounds: tuple[float, ...]
-    slots: tuple[Assignment, ...]
+    answers: tuple[Assignment, ...]
     place: Place
     closed: bool
     audience: Predicate | None
@@ -93,7 +93,7 @@ class Rule:
 
     def allocate(self, unit_id: str) -> Assignment:
         """Give what a fresh unit gets by its position: a variant, or the control."""
-        return self.slots[bisect_right(self.bounds, self.place(unit_id))]
+        return self.answers[bisect_right(self.bounds, self.place(unit_id))]
 
     def assign(self, variant: str, reason: Reason) -> Assignment:
         """Give the assignment of a variant for a reason; equal ones are one object."""
@@ -164,11 +164,13 @@ def compile_ruleset(
         uses_visitors=any(
             rule.counted and "visitor" in rule.unit for rule in rules.values()
         ),
-        recalled={
-            key: rule
-            for key, rule in rules.items()
-            if rule.is_open and rule.unit[0] == "visitor"
-        },
+        recalled=MappingProxyType(
+            {
+                key: rule
+                for key, rule in rules.items()
+                if rule.is_open and rule.unit[0] == "visitor"
+            }
+        ),
     )
 
 
@@ -221,8 +223,7 @@ def _rule(experiment: Experiment, document: Document, segments: _Segments) -> Ru
     path = f"experiments.{experiment.key}.audience"
     audience = experiment.audience
     variants: dict[str, Mapping[str, FlagValue]] = {
-        variant.key: MappingProxyType(dict(variant.flags))
-        for variant in experiment.variants
+        variant.key: FlagValues(variant.flags) for variant in experiment.variants
     }
     return Rule(
         key=experiment.key,
@@ -230,21 +231,21 @@ def _rule(experiment: Experiment, document: Document, segments: _Segments) -> Ru
         iteration=experiment.iteration,
         status=experiment.status,
         unit=experiment.unit,
-        variants=variants,
+        variants=MappingProxyType(variants),
         control=control,
         served=experiment.winner or control,
         salt=experiment.effective_salt,
         ranges=ranges,
         bounds=tuple(end for start, stop, _ in ranges for end in (start, stop)),
         place=places(experiment.effective_salt),
-        slots=_slots(experiment, ranges, variants),
+        answers=_answers(experiment, ranges, variants),
         closed=experiment.closed,
         audience=compile_audience(audience, segments, path) if audience else None,
         layer=_layer(experiment, document),
         start_at=experiment.start_at,
         end_at=experiment.end_at,
         purposes=experiment.purposes,
-        forced=experiment.forced,
+        forced=MappingProxyType(experiment.forced),
         keep_variants=experiment.keep_variants,
         private=experiment.private,
         dimensions=experiment.dimensions,
@@ -252,7 +253,7 @@ def _rule(experiment: Experiment, document: Document, segments: _Segments) -> Ru
     )
 
 
-def _slots(
+def _answers(
     experiment: Experiment,
     ranges: tuple[Range, ...],
     variants: Mapping[str, Mapping[str, FlagValue]],
@@ -268,7 +269,7 @@ def _slots(
         )
 
     outside = answer(control, Reason.TRAFFIC)
-    slots = [outside]
+    answers = [outside]
     for _, _, key in ranges:
         is_closed = key in closed
         inside = (
@@ -276,8 +277,8 @@ def _slots(
             if is_closed
             else answer(key, Reason.ALLOCATED)
         )
-        slots += (inside, outside)
-    return tuple(slots)
+        answers += (inside, outside)
+    return tuple(answers)
 
 
 def _is_open(experiment: Experiment) -> bool:

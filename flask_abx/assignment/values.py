@@ -16,9 +16,11 @@ Test: TypeAlias = Callable[[object], bool]
 _PLAIN = frozenset({NoneType, bool, int, float, str, list, dict})
 _ARRAYS = (list, tuple, set, frozenset)
 _NUMBER = re.compile(
-    r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?\s*", re.IGNORECASE | re.ASCII
+    r"\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?\s*", re.IGNORECASE | re.ASCII
 )
 _EXACT_DIGITS = 40
+#: No number that anybody writes is longer.
+_LONGEST = 400
 _TYPES = {
     NoneType: "null",
     bool: "boolean",
@@ -81,7 +83,7 @@ def number_of(value: object) -> int | float | None:
     value = plain(value)
     if type(value) is int or type(value) is float:
         return value
-    if type(value) is str and _NUMBER.fullmatch(value):
+    if type(value) is str and len(value) <= _LONGEST and _NUMBER.fullmatch(value):
         return float(value)
     return None
 

@@ -29,6 +29,9 @@ class Recorder:
                 name = type(sink).__name__
                 if self._tally.count(f"sink_failed:{name}", len(batch)):
                     logger.exception("Sink %s lost %d records.", name, len(batch))
+            except BaseException:
+                self._tally.count(f"sink_failed:{type(sink).__name__}", len(batch))
+                raise
 
     def flush(self, timeout: float, logger: logging.Logger) -> bool:
         """Wait for the sinks that write later; True if nothing is left waiting."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from dataclasses import dataclass, field
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from hashlib import blake2b
 from typing import TYPE_CHECKING, TypeAlias
@@ -14,7 +14,6 @@ from flask_abx.events.safe import finite, storable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from flask_abx.events.safe import Json
 
@@ -24,6 +23,8 @@ KEY_LENGTH = 64
 UNIT_TYPE_LENGTH = 40
 UNIT_LENGTH = 320
 NAME_LENGTH = 100
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def stamp(moment: datetime) -> str:
@@ -40,7 +41,8 @@ def digest_of(*parts: str) -> str:
 
 def fresh_id(moment: datetime) -> str:
     """Make an id that sorts by time: 12 digits of milliseconds, 20 random ones."""
-    return f"{int(moment.timestamp() * 1000):012x}{secrets.token_hex(10)}"
+    milliseconds = (moment - _EPOCH) // timedelta(milliseconds=1)
+    return f"{milliseconds:012x}{secrets.token_hex(10)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,12 +145,14 @@ class Event:
         return self._json[0]
 
     def _encoded(self) -> str:
-        fields = self.to_dict()
         if not isinstance(self.value, Decimal):
-            return json.dumps(fields)
+            return json.dumps(self.to_dict())
         # The encoder knows no Decimal, and a float would change the digits.
-        del fields["value"]
-        return f'{json.dumps(fields)[:-1]}, "value": {self.value}}}'
+        parts = (
+            f'"{name}": {part if isinstance(part, Decimal) else json.dumps(part)}'
+            for name, part in self.to_dict().items()
+        )
+        return f"{{{', '.join(parts)}}}"
 
     def fault(self) -> str | None:
         """Name what no database would store, or None."""

@@ -7,28 +7,68 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
-from typing import TypeAlias
+from itertools import islice
+from typing import Any, TypeAlias
 
 Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 
 MAX_DEPTH = 8
+MAX_ITEMS = 1_000
 #: Beyond what a double can hold.
 MAX_BITS = 1023
+#: Marks what is no scalar.
+UNKNOWN = object()
 
 
-def json_safe(value: object, depth: int = 0) -> Json:
-    """Turn any value into plain JSON; never raises, cycles end at a fixed depth."""
-    try:
-        return _convert(value, depth)
-    except Exception:  # noqa: BLE001 - a stranger's object may do anything
-        return f"<{type(value).__name__}>"
+def json_safe(value: object) -> Json:
+    """Turn any value into plain JSON; never raises, and ends on cycles.
+
+    What lies deeper than eight levels, or beyond a thousand items, is named by type.
+    """
+    return _Converter().convert(value, 0)
 
 
-def _convert(value: object, depth: int) -> Json:
+class _Converter:
+    """Converts one value, and counts how much of it there is."""
+
+    def __init__(self) -> None:
+        self._left = MAX_ITEMS
+
+    def convert(self, value: object, depth: int) -> Json:
+        try:
+            return self._convert(value, depth)
+        except Exception:  # noqa: BLE001 - a stranger's object may do anything
+            return f"<{type(value).__name__}>"
+
+    def _convert(self, value: object, depth: int) -> Json:
+        self._left -= 1
+        plain: Json = _scalar(value)
+        if plain is not UNKNOWN:
+            return plain
+        if isinstance(value, Enum):
+            return self.convert(value.value, depth)
+        if depth >= MAX_DEPTH or self._left < 0:
+            return f"<{type(value).__name__}>"
+        if isinstance(value, Mapping):
+            return {
+                str(key): self.convert(item, depth + 1)
+                for key, item in islice(value.items(), MAX_ITEMS)
+            }
+        if isinstance(value, list | tuple | set | frozenset):
+            return self._items(value, depth)
+        return str(value)
+
+    def _items(self, values: Iterable[object], depth: int) -> list[Json]:
+        items = [self.convert(item, depth + 1) for item in islice(values, MAX_ITEMS)]
+        is_set = isinstance(values, set | frozenset)
+        return sorted(items, key=repr) if is_set else items
+
+
+def _scalar(value: object) -> Any:  # noqa: ANN401 - JSON, or the mark for something else
+    if isinstance(value, Enum):
+        return UNKNOWN
     if value is None or isinstance(value, bool):
         return value
-    if isinstance(value, Enum):
-        return json_safe(value.value, depth)
     if isinstance(value, str):
         return str(value)
     if isinstance(value, int):
@@ -39,18 +79,7 @@ def _convert(value: object, depth: int) -> Json:
         return _number(value)
     if isinstance(value, datetime | date | time):
         return value.isoformat()
-    if depth >= MAX_DEPTH:
-        return f"<{type(value).__name__}>"
-    if isinstance(value, Mapping):
-        return {str(key): json_safe(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return _items(value, depth)
-    return str(value)
-
-
-def _items(values: Iterable[object], depth: int) -> list[Json]:
-    items = [json_safe(item, depth + 1) for item in values]
-    return sorted(items, key=repr) if isinstance(values, set | frozenset) else items
+    return UNKNOWN
 
 
 def _number(value: Decimal) -> int | float | None:

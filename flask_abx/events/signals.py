@@ -41,8 +41,9 @@ def emit(signal: NamedSignal, app: Sender, tally: Tally, **payload: object) -> N
     if not signal.receivers:
         return
     for receiver in signal.receivers_for(app):
-        call = app.ensure_sync(receiver) if iscoroutinefunction(receiver) else receiver
         try:
+            is_async = iscoroutinefunction(receiver)
+            call = app.ensure_sync(receiver) if is_async else receiver
             call(app, **payload)
         except Exception:
             if tally.count(f"receiver_raised:{signal.name}"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from threading import Lock
 from time import monotonic
 
 #: Seconds between two log lines about the same thing.
@@ -17,24 +18,27 @@ class Tally:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self._told: dict[str, float] = {}
+        self._lock = Lock()
 
     def count(self, name: str, number: int = 1) -> bool:
         """Count a trouble; True when it is time to log it (once a minute)."""
-        name = self._bounded(name)
-        self.counts[name] += number
         now = monotonic()
-        told = self._told.get(name)
-        if told is not None and now - told < QUIET:
-            return False
-        self._told[name] = now
-        return True
+        with self._lock:
+            name = self._add(name, number)
+            told = self._told.get(name)
+            if told is not None and now - told < QUIET:
+                return False
+            self._told[name] = now
+            return True
 
-    def first(self, name: str) -> bool:
+    def first(self, name: str, number: int = 1) -> bool:
         """Count a thing; True only the first time."""
-        name = self._bounded(name)
-        self.counts[name] += 1
-        return self.counts[name] == 1
+        with self._lock:
+            name = self._add(name, number)
+            return self.counts[name] == number
 
-    def _bounded(self, name: str) -> str:
-        is_known = name in self.counts or len(self.counts) < NAMES
-        return name if is_known else f"{name.partition(':')[0]}:others"
+    def _add(self, name: str, number: int) -> str:
+        if name not in self.counts and len(self.counts) >= NAMES:
+            name = f"{name.partition(':')[0]}:others"
+        self.counts[name] += number
+        return name

@@ -76,7 +76,10 @@ def _section(name: str, entries: object, faults: list[Fault]) -> dict[str, Any]:
         try:
             parsed.update(adapter.validate_python({key: entry}))
         except ValidationError as error:
-            faults.extend(faults_of(error, form, name))
+            # A bad key is told once, as the name that the experiment stands under.
+            twice = path_of(name, key, "key") if name == "experiments" else None
+            found = faults_of(error, form, name)
+            faults.extend(fault for fault in found if fault.path != twice)
     return parsed
 
 

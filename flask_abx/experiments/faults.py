@@ -38,6 +38,13 @@ _RULES = {
         "^[A-Z]{3}": "a currency code such as 'EUR'",
     },
 }
+_PLAIN_WORDS = {
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "dict_type": "a table",
+    "model_type": "a table",
+    "path_type": "a path",
+}
 
 
 def suggestion(name: object, known: Iterable[str]) -> str:
@@ -80,11 +87,6 @@ def _sentence(detail: ErrorDetails, form: type[BaseModel]) -> str:
         return "is missing, write it."
     if kind == "reserved":
         return f"{detail['msg']}."
-    if kind == "timezone_aware":
-        return (
-            f"is {shown(value)}, must have a time zone: "
-            "end it with 'Z' or an offset such as '+01:00'."
-        )
     return f"is {shown(value)}, {_rule(detail)}."
 
 
@@ -94,6 +96,8 @@ def _rule(detail: ErrorDetails) -> str:
     for start, rule in _RULES.get(detail["type"], {}).items():
         if pattern.startswith(start):
             return f"must be {rule}"
+    if detail["type"] in _PLAIN_WORDS:
+        return f"must be {_PLAIN_WORDS[detail['type']]}"
     if detail["type"] == "too_short":
         return f"must have at least {detail['ctx']['min_length']}"
     if detail["type"] == "too_long":

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -16,7 +17,6 @@ from flask_abx.experiments.values import (
     Form,
     Number,
     UnitType,
-    as_list,
 )
 
 
@@ -55,10 +55,30 @@ class PartOf(StrEnum):
     SUM = "sum"
 
 
-Texts = Annotated[
-    tuple[str, ...], BeforeValidator(as_list, json_schema_input_type=str | list[str])
+def _as_wanted(value: object) -> object:
+    """Spell numbers and booleans as JSON does, since properties compare as text."""
+    if isinstance(value, Mapping):
+        if [*value] == ["$exists"] and isinstance(value["$exists"], bool):
+            return dict(value)
+        items: list[object] = []
+    else:
+        items = list(value) if isinstance(value, list | tuple) else [value]
+    if not items or not all(isinstance(item, str | int | float) for item in items):
+        raise PydanticCustomError(
+            "where", "must be a text, a list of texts, or {'$exists': true}"
+        )
+    return [item if isinstance(item, str) else json.dumps(item) for item in items]
+
+
+_Plain = str | bool | int | float
+Wanted = Annotated[
+    tuple[str, ...] | dict[Literal["$exists"], bool],
+    BeforeValidator(
+        _as_wanted,
+        json_schema_input_type=_Plain | list[_Plain] | dict[Literal["$exists"], bool],
+    ),
 ]
-Where = dict[str, Texts]
+Where = dict[str, Wanted]
 
 
 class RatioPart(Form):
@@ -67,6 +87,13 @@ class RatioPart(Form):
     event: EventName
     where: Where = Field(default_factory=dict)
     of: PartOf = PartOf.COUNT
+
+
+def _one_margin(form: Metric | Guardrail) -> None:
+    if form.margin is not None and form.margin_abs is not None:
+        raise PydanticCustomError(
+            "margin", "must have margin (relative) or margin_abs, not both"
+        )
 
 
 class Metric(Form):
@@ -108,10 +135,7 @@ class Metric(Form):
             raise PydanticCustomError(
                 "retention", "must have delay and window, as its kind is 'retention'"
             )
-        if self.margin is not None and self.margin_abs is not None:
-            raise PydanticCustomError(
-                "margin", "must have margin (relative) or margin_abs, not both"
-            )
+        _one_margin(self)
         return self
 
 
@@ -121,6 +145,11 @@ class Guardrail(Form):
     metric: EventName
     margin: Annotated[float, Field(strict=True, gt=0)] | None = None
     margin_abs: Annotated[float, Field(strict=True, gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _has_one_margin(self) -> Guardrail:
+        _one_margin(self)
+        return self
 
 
 def _as_guardrails(value: object) -> object:

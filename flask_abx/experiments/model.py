@@ -6,16 +6,19 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BeforeValidator, Field, JsonValue
+from pydantic import BeforeValidator, Field, JsonValue
 from pydantic_core import PydanticCustomError
 
 from flask_abx.experiments.lifecycle import Outcome, Status
 from flask_abx.experiments.metric import Analysis, Metric, MetricRoles, Plan, Roles
 from flask_abx.experiments.values import (
+    CheckedFlagValue,
+    EventName,
     FlagValue,
     Form,
     Identifier,
     Key,
+    Moment,
     Salt,
     Share,
     Switch,
@@ -41,7 +44,7 @@ class Variant(Form):
     key: Key
     name: str = ""
     weight: Weight = 1.0
-    flags: dict[str, FlagValue] = Field(default_factory=dict)
+    flags: dict[str, CheckedFlagValue] = Field(default_factory=dict)
     closed: Switch = False
     control: Switch = False
 
@@ -66,7 +69,7 @@ Variants = Annotated[
     BeforeValidator(
         _as_variants,
         json_schema_input_type=list[Key | Variant]
-        | dict[Key, Weight | dict[str, JsonValue]],
+        | dict[Key, Weight | dict[str, JsonValue] | None],
     ),
     Field(min_length=2),
 ]
@@ -86,8 +89,8 @@ class Experiment(Form):
     audience: dict[str, JsonValue] = Field(default_factory=dict)
     layer: Key | None = None
     range: tuple[Share, Share] | None = None
-    start_at: AwareDatetime | None = None
-    end_at: AwareDatetime | None = None
+    start_at: Moment | None = None
+    end_at: Moment | None = None
     metrics: Roles = MetricRoles()
     plan: Plan | None = None
     analysis: Analysis = Analysis()
@@ -163,7 +166,7 @@ class Flag(Form):
     """A typed value that variants set and code reads."""
 
     type: FlagType
-    default: FlagValue | None = None
+    default: CheckedFlagValue | None = None
     description: str = ""
 
 
@@ -204,7 +207,7 @@ class Document(Form):
     experiments: dict[Key, Experiment] = Field(default_factory=dict)
     layers: dict[Key, Layer] = Field(default_factory=dict)
     segments: dict[Key, Segment] = Field(default_factory=dict)
-    metrics: dict[str, Metric] = Field(default_factory=dict)
+    metrics: dict[EventName, Metric] = Field(default_factory=dict)
     flags: dict[str, ShortFlag] = Field(default_factory=dict)
 
     def layer_salt(self, key: str) -> str:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime
 from typing import Annotated, TypeAlias
 
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     JsonValue,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
 )
 from pydantic_core import PydanticCustomError
 
@@ -51,6 +56,32 @@ def _as_event_name(value: str) -> str:
     return value
 
 
+def _as_moment(value: object) -> datetime:
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+        if isinstance(moment, datetime) and moment.utcoffset() is not None:
+            return moment.astimezone(UTC)
+    except (OverflowError, ValueError):
+        moment = None
+    if isinstance(moment, date):
+        raise PydanticCustomError(
+            "naive",
+            "must have a time zone: end it with 'Z' or an offset such as '+01:00'",
+        )
+    raise PydanticCustomError("moment", "must be a time such as '2030-01-31T09:00:00Z'")
+
+
+def _as_flag_value(value: object, handler: ValidatorFunctionWrapHandler) -> object:
+    try:
+        return handler(value)
+    except ValidationError:
+        # One fault instead of one for each type that it might have been.
+        raise PydanticCustomError(
+            "flag_value",
+            "must be true, false, a finite number, a text, a list or a table",
+        ) from None
+
+
 def _unique(values: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(values)) != len(values):
         raise PydanticCustomError("unique", "must not name anything twice")
@@ -63,6 +94,10 @@ def as_list(value: object) -> object:
 
 
 Key = Annotated[str, Field(pattern=KEY_PATTERN)]
+Moment = Annotated[
+    datetime, BeforeValidator(_as_moment, json_schema_input_type=AwareDatetime)
+]
+CheckedFlagValue = Annotated[FlagValue, WrapValidator(_as_flag_value)]
 UnitType = Annotated[str, Field(pattern=UNIT_PATTERN)]
 Duration = Annotated[str, Field(pattern=DURATION_PATTERN)]
 Identifier = Annotated[

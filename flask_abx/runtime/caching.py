@@ -6,7 +6,18 @@ from typing import TypeAlias
 
 Headers: TypeAlias = list[tuple[str, str]]
 
-_SHARED = ("cdn-cache-control", "surrogate-control", "edge-control")
+#: Headers by which shared caches override Cache-Control, and what stops each.
+_SHARED = {
+    "akamai-cache-control": "no-store",
+    "cdn-cache-control": "no-store",
+    "cloudflare-cdn-cache-control": "no-store",
+    "edge-control": "no-store",
+    "netlify-cdn-cache-control": "no-store",
+    "surrogate-control": "no-store",
+    "vercel-cdn-cache-control": "no-store",
+    "x-accel-expires": "0",
+    "x-litespeed-cache-control": "no-cache",
+}
 
 _CARED = frozenset({"vary", "cache-control", *_SHARED})
 
@@ -24,8 +35,9 @@ def keep_private(headers: Headers) -> bool:
     _add_vary(headers, names)
     is_downgraded = _make_private(headers, names)
     for index, name in enumerate(names):
-        if name in _SHARED and "no-store" not in headers[index][1].lower():
-            headers[index] = (headers[index][0], "no-store")
+        stop = _SHARED.get(name)
+        if stop is not None and stop not in headers[index][1].lower().split(", "):
+            headers[index] = (headers[index][0], stop)
             is_downgraded = True
     return is_downgraded
 

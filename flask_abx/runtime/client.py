@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 _READS_ONLY = frozenset({"HEAD", "OPTIONS"})
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _SPECULATIVE = (
     ("HTTP_SEC_PURPOSE", "prefetch"),
     ("HTTP_PURPOSE", "prefetch"),
@@ -19,7 +20,7 @@ _SPECULATIVE = (
 # Crawlers, link previews and health checks. Not curl, HTTP libraries, test clients
 # or load tools: those are how developers look at their own pages.
 _CRAWLER = re.compile(
-    r"(?<!cu)bot\b|bot[/;_-]|crawl|spider|slurp|scrap(er|y)|archiver|facebookexternalhit"
+    r"(?<!cu)bot(\b|_)|crawl|spider|slurp|scrap(er|y)|archiver|facebookexternalhit"
     r"|mediapartners|adsbot|feedfetcher|feedburner|embedly|bingpreview|whatsapp/"
     r"|skypeuripreview|google-(read-aloud|inspectiontool|extended|structured)"
     r"|apis-google|lighthouse|pingdom|uptime|statuscake|healthcheck|kube-probe"
@@ -38,6 +39,26 @@ def is_silent(environ: WSGIEnvironment) -> bool:
         if header in environ and mark in environ[header].lower():
             return True
     return False
+
+
+def is_cross_site_write(environ: WSGIEnvironment) -> bool:
+    """Tell whether another site's page sent this, so that the browser kept our cookie.
+
+    What is set in the answer would replace the cookie that was not sent along.
+    """
+    if environ.get("REQUEST_METHOD") in _READS:
+        return False
+    site = environ.get("HTTP_SEC_FETCH_SITE")
+    if site is not None:
+        return bool(site == "cross-site")
+    origin = environ.get("HTTP_ORIGIN")
+    return origin is not None and not is_own_origin(environ, origin)
+
+
+def is_own_origin(environ: WSGIEnvironment, origin: str | None) -> bool:
+    """Tell whether an Origin header names this very site."""
+    host = environ.get("HTTP_HOST", "")
+    return bool(host) and origin == f"{environ.get('wsgi.url_scheme')}://{host}"
 
 
 def is_bot(environ: WSGIEnvironment) -> bool:

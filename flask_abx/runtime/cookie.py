@@ -31,7 +31,9 @@ MAX_HEADER = 3_800
 MAX_INPUT = 4_096
 #: How many user and attribute units one browser remembers.
 MAX_UNITS = 2
+#: How many verified cookies a process remembers, and how long ones at most.
 VERIFIED = 10_000
+MAX_KEPT = 1_500
 
 _VISITOR = re.compile(r"[0-9a-f]{32}")
 _TAG = re.compile(r"@[0-9a-f]{8}")
@@ -230,10 +232,15 @@ class CookieCodec:
                     self._reject("format")
                     return None
                 reading = Reading(memory, is_outdated=age > 0)
-                self._verified.put(text, reading)
+                self._keep(text, reading)
                 return reading
         self._reject("signature")
         return None
+
+    def _keep(self, text: str, reading: Reading) -> None:
+        # What is parsed takes ten times the room of its text.
+        if len(text) <= MAX_KEPT:
+            self._verified.put(text, reading)
 
     def _reject(self, why: str) -> None:
         self._tally.count(f"cookie_rejected:{why}")
@@ -253,7 +260,7 @@ class CookieCodec:
             payload = compose(memory)
         signature = self._keys[0].sign(payload).decode()
         text = f"{payload}.{signature}"
-        self._verified.put(text, Reading(memory, is_outdated=False))
+        self._keep(text, Reading(memory, is_outdated=False))
         return f"{name}={text}; {attributes}"
 
     def removals(self, environ: WSGIEnvironment) -> list[str]:

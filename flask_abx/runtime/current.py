@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 from flask import current_app, g, has_request_context, request
 
-from flask_abx.errors import SetupError
 from flask_abx.runtime.frame import ENVIRON_KEY, Frame
 from flask_abx.runtime.scope import Scope
-from flask_abx.runtime.state import EXTENSION
+from flask_abx.runtime.state import state_of
 from flask_abx.runtime.unit import GivenIdentity
 
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
     from flask import Flask, Request
 
-    from flask_abx.runtime.state import State
 
 _OPEN = "_abx_open"
 _OWN = "_abx_scope"
@@ -46,10 +44,15 @@ def current_scope() -> Scope:
         return entered
     if environ is None:
         return _of_context(app)
-    frame: Frame | None = environ.get(ENVIRON_KEY)
+    key = ENVIRON_KEY
+    frame: Frame | None = environ.get(key)
+    if frame is not None and frame.app is not app:
+        # The context of another application, within a request of the first.
+        key = f"{ENVIRON_KEY}:{id(app)}"
+        frame = environ.get(key)
     # A frame that has another environ came in a copy of that request's.
-    if frame is None or frame.app is not app or frame.is_of_another(environ):
-        frame = environ[ENVIRON_KEY] = Frame(app, _state(app), environ)
+    if frame is None or frame.is_of_another(environ):
+        frame = environ[key] = Frame(app, state_of(app), environ)
         _close_later(app, frame)
     return frame.open(environ)
 
@@ -72,21 +75,11 @@ def variant_of(key: str, default: str) -> str:
     return current_scope().variant(key, default)
 
 
-def _state(app: Flask) -> State:
-    try:
-        state: State = app.extensions[EXTENSION]
-    except KeyError:
-        raise SetupError(
-            f"flask-abx is not set up on {app.name!r}, call `abx.init_app(app)`."
-        ) from None
-    return state
-
-
 def _of_context(app: Flask) -> Scope:
     """Give the scope of an application context without a request."""
     scope: Scope | None = g.get(_OWN)
     if scope is None:
-        state, nobody = _state(app), GivenIdentity(None, None, {})
+        state, nobody = state_of(app), GivenIdentity(None, None, {})
         scope = Scope(app, state, None, state.store.ruleset(), nobody)
         setattr(g, _OWN, scope)
         _close_later(app, scope)
@@ -117,10 +110,12 @@ class UnitBlock:
 
     def __enter__(self) -> None:
         outer = current_scope()
-        ruleset = outer.state.store.ruleset()
+        within = _request().environ if has_request_context() else None
+        # A request keeps its version; a job may run for days.
+        ruleset = outer.state.store.ruleset() if within is None else outer.ruleset
         scope = Scope(outer.app, outer.state, None, ruleset, self._identity)
-        scope.within = _request().environ if has_request_context() else None
-        is_nested = scope.within is not None or _entered.get() is outer
+        scope.within = within
+        is_nested = within is not None or _entered.get() is outer
         self._stack.append((scope, outer if is_nested else None, _entered.set(scope)))
 
     def __exit__(
@@ -132,8 +127,10 @@ class UnitBlock:
         del kind, error, trace
         scope, outer, token = self._stack.pop()
         _entered.reset(token)
+        if outer is not None:
+            outer.is_resolved |= scope.is_resolved
         if outer is not None and not outer.is_finished:
             # One request hands over one batch.
             outer.records.extend(scope.records)
-            scope.records = []
+            scope.records.clear()
         scope.finish()

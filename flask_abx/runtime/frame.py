@@ -39,16 +39,19 @@ class Frame:
     Attributes:
         environ: The request; None once all is handed over.
         ruleset: The one version of the definitions that the request sees.
+        is_started: True once the headers are sent.
         is_streamed: True where the body is made after the headers.
     """
 
     __slots__ = (
         "_is_recalled",
+        "_place",
         "_reading",
         "_recalled",
         "_start_response",
         "app",
         "environ",
+        "is_started",
         "is_streamed",
         "ruleset",
         "scope",
@@ -65,7 +68,11 @@ class Frame:
         self.app = app
         self.state = state
         self.environ: WSGIEnvironment | None = environ
+        # Where the environ stands tells it from its copies, when all is over too. A
+        # middleware within may hand on a copy, so the first to ask has the right one.
+        self._place = 0 if start_response is not None else id(environ)
         self.ruleset = state.store.ruleset()
+        self.is_started = False
         self.is_streamed = False
         self.scope: Scope | None = None
         self._reading: Reading | Unread | None = UNREAD
@@ -75,7 +82,11 @@ class Frame:
 
     def is_of_another(self, environ: WSGIEnvironment) -> bool:
         """Tell whether it stands for another request than this one."""
-        return self.environ is not environ and self.environ is not None
+        if not self._place:
+            self._place = id(environ)
+            if self.environ is not None:
+                self.environ = environ
+        return self._place != id(environ)
 
     def open(self, environ: WSGIEnvironment) -> Scope:
         """Give the scope of the request."""
@@ -84,6 +95,7 @@ class Frame:
             scope = self.scope = Scope(self.app, self.state, environ, self.ruleset)
             scope.is_resolved = bool(self._recalled)
             scope.reading = self._reading
+            scope.is_started = self.is_started
             scope.is_finished = self.environ is None
         elif scope.environ is None:
             scope.environ = environ
@@ -96,6 +108,7 @@ class Frame:
         """
         if not self._is_recalled:
             self._is_recalled = True
+            self._place = self._place or id(self.environ)
             self._recalled = self._entries()
         if self._recalled is None:
             return None
@@ -122,10 +135,15 @@ class Frame:
         self, status: str, headers: Headers, exc_info: OptExcInfo | None = None
     ) -> Callable[[bytes], object]:
         """Start the response, with the headers that the request made necessary."""
+        # The list is the caller's, who may send it again.
+        headers = list(headers)
         try:
             self._add_to(status, headers)
         except Exception:
             self.app.logger.exception("The headers of a response were not written.")
+        self.is_started = True
+        if self.scope is not None:
+            self.scope.is_started = True
         start_response = self._start_response
         assert start_response is not None  # noqa: S101 - only the middleware is called
         if exc_info is None:
@@ -138,22 +156,36 @@ class Frame:
             return
         if is_made_later(status, headers):
             self.is_streamed = True
-            scope = self._prepare_stream(environ, headers)
+            # Another application that is mounted within frames its own pages.
+            if environ.get(ENVIRON_KEY) is self:
+                scope = self._prepare_stream(environ, headers)
         if scope is None and environ.get("QUERY_STRING") and is_asked_for(environ):
-            scope = self.open(environ)
+            scope = self._ask_for_override(environ)
         if scope is not None:
+            scope.is_resolved |= bool(self._recalled)
             write_headers(scope, headers)
         elif self._recalled:
             make_private(headers, self.state.tally, self.app.logger)
+
+    def _ask_for_override(self, environ: WSGIEnvironment) -> Scope | None:
+        config = self.app.config
+        if config["DEBUG"] or config["TESTING"]:
+            return self.open(environ)
+        if self.state.tally.first("override_ignored"):
+            self.app.logger.warning(
+                "?abx= is ignored: it works in debug and testing only."
+            )
+        return None
 
     def _prepare_stream(
         self, environ: WSGIEnvironment, headers: Headers
     ) -> Scope | None:
         """Mint the visitor now: what a page resolves in its stream comes too late."""
-        if self.ruleset.uses_visitors and is_html(headers):
+        if self.ruleset.rules and is_html(headers):
             scope = self.open(environ)
             scope.is_resolved = True
-            scope.identity.visitor()
+            if self.ruleset.uses_visitors:
+                scope.identity.visitor()
         return self.scope
 
     def finish(self) -> None:

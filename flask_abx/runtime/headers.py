@@ -57,16 +57,13 @@ def _cookies(scope: Scope) -> Iterator[str]:
     environ = scope.environ
     if environ is None:
         return
-    override = scope.override
-    if override.cookie is not None:
-        yield override.cookie
+    preview = scope.preview
+    if preview.cookie is not None:
+        yield preview.cookie
     memory = scope.memory_to_store
     if memory is None:
-        if override.is_reset:
+        if preview.is_reset:
             yield from scope.state.cookie.removals(environ)
-        return
-    if scope.state.cookie.is_secure(environ) and not is_secure(environ):
-        _tell_insecure(scope)
         return
     _tell_proxy(scope, environ)
     rules = scope.ruleset.rules
@@ -75,14 +72,6 @@ def _cookies(scope: Scope) -> Iterator[str]:
         return key in rules and rules[key].counted
 
     yield scope.state.cookie.header(memory, environ, is_live)
-
-
-def _tell_insecure(scope: Scope) -> None:
-    if scope.state.tally.first("cookie_withheld"):
-        scope.app.logger.warning(
-            "ABX_COOKIE_SECURE is True but the request came over http, so no cookie is "
-            "set. Serve HTTPS, or leave ABX_COOKIE_SECURE out."
-        )
 
 
 def _tell_proxy(scope: Scope, environ: WSGIEnvironment) -> None:

@@ -106,7 +106,7 @@ def check_id(scope: Scope, name: object, id_: object) -> None:
         f"track({shown(name)}, id={shown(id_)}) must have a text, a whole number or "
         "a UUID as id: leave id out, or give the key of what happened."
     )
-    if scope.is_strict:
+    if scope.is_dev:
         raise ValueError(message)
     if scope.state.tally.count("event_id"):
         scope.app.logger.warning("%s", message)
@@ -154,18 +154,23 @@ def labels(scope: Scope, units: Mapping[str, str]) -> dict[str, str]:
     return {
         key: variant
         for key, variant in sorted(everything.items())
-        if key in held.variants or _counts(rules[key], now)
+        if key in held.variants or _counts(scope, rules[key], now)
     }
 
 
-def _counts(rule: Rule, now: datetime) -> bool:
-    return rule.counted and (rule.end_at is None or now < rule.end_at)
+def _counts(scope: Scope, rule: Rule, now: datetime) -> bool:
+    """Tell whether the unit is still served what it was exposed to."""
+    if not rule.counted or (rule.end_at is not None and now >= rule.end_at):
+        return False
+    if not all(scope.consents(purpose) for purpose in rule.purposes):
+        return False
+    return not (rule.forced or scope.is_overridden) or scope.forced(rule) is None
 
 
 _WAYS_OUT = {
     "name": "its name must be 1 to 100 characters of plain text",
-    "value": "its value must be a finite int, float or Decimal",
-    "no_unit": "nobody is known here; wrap the code in `with abx.as_unit(...)`",
+    "no_unit": "nobody is known here, as there is neither a cookie nor a user; in a "
+    "job or a command wrap the code in `with abx.as_unit(...)`",
     "unit": "the id of its unit is too long, or holds NUL or a lone surrogate",
 }
 
@@ -174,4 +179,7 @@ def dropped(record: Exposure | Event, fault: str) -> str:
     """Say why a record was dropped, and the way out."""
     what = record.experiment if isinstance(record, Exposure) else record.name
     way_out = _WAYS_OUT.get(fault, f"its {fault} cannot be stored")
+    if fault == "value" and isinstance(record, Event):
+        value = shown(record.value)
+        way_out = f"its value is {value}, must be a finite int, float or Decimal"
     return f"The {record.type} {shown(what)} is not recorded: {way_out}."

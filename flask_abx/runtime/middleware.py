@@ -29,13 +29,15 @@ class Middleware:
         self._state = state
         self._inner = inner
         self._on_first_request = on_first_request
+        self._has_begun = False
 
     def __call__(
         self, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
         """Serve one request."""
-        if not self._state.hooks.is_frozen:
-            self._on_first_request()
+        if not self._has_begun:
+            self._has_begun = True
+            self._begin()
         if self._app.config["DEBUG"]:
             self._refresh()
         frame = Frame(self._app, self._state, environ, start_response)
@@ -45,10 +47,19 @@ class Middleware:
         except BaseException:
             frame.finish()
             raise
-        if frame.is_streamed:
+        # A lazy middleware within starts the response when its body is read.
+        if frame.is_streamed or not frame.is_started:
+            if frame.scope is not None:
+                frame.scope.deliver()
             return _Stream(body, frame)
         frame.finish()
         return body
+
+    def _begin(self) -> None:
+        try:
+            self._on_first_request()
+        except Exception:
+            self._app.logger.exception("flask-abx could not look over its set-up.")
 
     def _refresh(self) -> None:
         try:

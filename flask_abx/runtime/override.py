@@ -23,7 +23,7 @@ COOKIE = "abx_preview"
 RESET = "reset"
 
 
-class Override(NamedTuple):
+class Preview(NamedTuple):
     """What a tester asked for: variants by experiment, a reset, and what to keep."""
 
     variants: Mapping[str, str]
@@ -32,7 +32,7 @@ class Override(NamedTuple):
     faults: tuple[str, ...]
 
 
-NONE = Override({}, is_reset=False, cookie=None, faults=())
+NONE = Preview({}, is_reset=False, cookie=None, faults=())
 
 
 def is_asked_for(environ: WSGIEnvironment) -> bool:
@@ -42,14 +42,14 @@ def is_asked_for(environ: WSGIEnvironment) -> bool:
     )
 
 
-def override_of(environ: WSGIEnvironment, rules: Mapping[str, Rule]) -> Override:
+def preview_of(environ: WSGIEnvironment, rules: Mapping[str, Rule]) -> Preview:
     """Read the overrides of a request: those kept, and those that it brings.
 
     A page in a frame shows what it is told to without changing what is kept.
     """
     asked = parse_qs(environ.get("QUERY_STRING", "")).get(PARAMETER, [])
     if RESET in asked:
-        return Override(
+        return Preview(
             {}, is_reset=True, cookie=f"{COOKIE}=; Max-Age=0; Path=/", faults=()
         )
     kept = find(environ.get("HTTP_COOKIE", ""), COOKIE) or ""
@@ -61,7 +61,7 @@ def override_of(environ: WSGIEnvironment, rules: Mapping[str, Rule]) -> Override
     if brought and not is_framed(environ):
         text = "~".join(f"{key}:{variant}" for key, variant in variants.items())
         cookie = f"{COOKIE}={text}; Path=/; HttpOnly; SameSite=Lax"
-    return Override(variants, is_reset=False, cookie=cookie, faults=tuple(faults))
+    return Preview(variants, is_reset=False, cookie=cookie, faults=tuple(faults))
 
 
 def _parse(text: str, rules: Mapping[str, Rule], faults: list[str]) -> dict[str, str]:

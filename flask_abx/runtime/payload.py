@@ -20,13 +20,19 @@ def payload(scope: Scope, keys: Sequence[str], *, expose: bool) -> dict[str, Any
         scope: The current request.
         keys: The experiments to tell, all where none is named.
         expose: Mark them as seen.
+
+    Raises:
+        UnknownExperiment: If one is named that is not defined, in debug and testing.
     """
     rules = scope.ruleset.rules
+    # It names its units, whether it has experiments to tell or not.
+    scope.is_resolved = True
     named = sorted(set(keys)) if keys else list(rules)
+    found = [scope.assignment(key) for key in named]
     told = [
-        scope.assignment(key)
-        for key in named
-        if key in rules and not rules[key].private
+        assignment
+        for assignment in found
+        if assignment.experiment in rules and not rules[assignment.experiment].private
     ]
     for assignment in told if expose else ():
         scope.expose(assignment)

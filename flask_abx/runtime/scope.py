@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+from collections import deque
+from contextlib import suppress
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from flask_abx.assignment.decide import decide
@@ -11,11 +14,12 @@ from flask_abx.assignment.decision import Assignment, Reason, Unit
 from flask_abx.errors import UnknownExperiment
 from flask_abx.events.safe import shown
 from flask_abx.events.signals import emit, event_tracked, unit_exposed
+from flask_abx.experiments.faults import suggestion
 from flask_abx.runtime import making
 from flask_abx.runtime.consent import MEASUREMENT
 from flask_abx.runtime.override import unknown_experiment
+from flask_abx.runtime.requester import Requester
 from flask_abx.runtime.strict import checked
-from flask_abx.runtime.subject import RequestSubject
 from flask_abx.runtime.unit import VISITOR
 
 if TYPE_CHECKING:
@@ -31,10 +35,10 @@ if TYPE_CHECKING:
     from flask_abx.runtime.state import State
     from flask_abx.runtime.unit import Identity
 
-_EMPTY: Mapping[str, FlagValue] = {}
+_EMPTY: Mapping[str, FlagValue] = MappingProxyType({})
 
 
-class Scope(RequestSubject):
+class Scope(Requester):
     """One unit's stay: a request, a command, or a block of `as_unit`.
 
     Whatever is resolved here is remembered until the end.
@@ -63,7 +67,7 @@ class Scope(RequestSubject):
         identity: Identity | None = None,
     ) -> None:
         super().__init__(app, state, environ, ruleset, identity)
-        self.records: list[Record] = []
+        self.records: deque[Record] = deque()
         self.met: dict[str, str] = {}
         self._assignments: dict[str, Assignment] = {}
         self._exposed: set[str] = set()
@@ -82,7 +86,8 @@ class Scope(RequestSubject):
             UnknownExperiment: If it is not defined, in debug and testing.
         """
         found = self._assignments.get(key)
-        if found is not None and not self.state.forced.variants:
+        is_held = key in self.state.forced.variants
+        if found is not None and not is_held:
             return found
         rule = self.ruleset.rules.get(key)
         if rule is None:
@@ -94,7 +99,7 @@ class Scope(RequestSubject):
         except Exception:
             self.app.logger.exception("Experiment %r: the control is served.", key)
             return rule.assign(rule.control, Reason.NO_UNIT)
-        if not self.state.forced.variants:
+        if not is_held:
             self._assignments[key] = assignment
         return assignment
 
@@ -111,7 +116,7 @@ class Scope(RequestSubject):
         assignment = self.assignment(key)
         if assignment.reason is Reason.UNKNOWN:
             return default
-        if key not in self._exposed:
+        if key not in self._exposed or key in self.state.forced.variants:
             self._first_read(assignment)
         if self.is_dev:
             return checked(self.ruleset.rules[key], assignment.variant)
@@ -127,6 +132,7 @@ class Scope(RequestSubject):
     def _flag(self, name: str, *, expose: bool) -> FlagValue | None:
         flag = self.ruleset.flags.get(name)
         if flag is None:
+            self._tell_unknown_flag(name)
             return None
         served: Assignment | None = None
         for rule in flag.running:
@@ -146,11 +152,15 @@ class Scope(RequestSubject):
                 return value
         return flag.default
 
+    def _tell_unknown_flag(self, name: str) -> None:
+        if self.is_dev and self.state.tally.first(f"unknown_flag:{shown(name)}"):
+            end = suggestion(name, self.ruleset.flags)
+            self.app.logger.warning(
+                "Flag %s is not defined, the default is served%s", shown(name), end
+            )
+
     def _first_read(self, assignment: Assignment) -> None:
-        try:
-            self.expose(assignment)
-        except Exception:
-            self.app.logger.exception("An exposure could not be recorded.")
+        self.expose(assignment)
         if self.is_dev:
             others = self.ruleset.rules[assignment.experiment].variants
             other = next(key for key in others if key != assignment.variant)
@@ -165,12 +175,22 @@ class Scope(RequestSubject):
 
     def expose(self, assignment: Assignment) -> None:
         """Mark that the unit met its variant, and record it the first time."""
+        try:
+            self._expose(assignment)
+        except Exception:
+            self.state.tally.count("record_failed")
+            self.app.logger.exception("An exposure could not be recorded.")
+
+    def _expose(self, assignment: Assignment) -> None:
         key = assignment.experiment
         is_held = key in self.state.forced.variants
         if key in self._exposed and not is_held:
             return
-        self._exposed.add(key)
-        if not (assignment.in_experiment or is_held):
+        # One that could not be resolved is not kept, and is exposed when it can.
+        if self._assignments.get(key) is assignment and not is_held:
+            self._exposed.add(key)
+        is_forced = is_held and assignment.reason is Reason.FORCED
+        if not (assignment.in_experiment or is_forced):
             return
         if assignment.reason is Reason.STICKY or self._is_unseen():
             return
@@ -178,14 +198,18 @@ class Scope(RequestSubject):
         unit = self.unit(rule)
         if unit is None or not self.consents(MEASUREMENT):
             return
-        if is_held:
+        if is_forced:
             self._expose_held(rule, unit, assignment)
-        elif self._is_seen(rule, unit) or self._record(rule, unit, assignment):
-            self.met[key] = assignment.variant
-            self.sticky.remember(rule, unit, assignment.variant)
+        elif self._is_seen(rule, unit):
+            self._remember(rule, unit, assignment)
+        else:
+            self._record(rule, unit, assignment)
 
     def _is_unseen(self) -> bool:
-        return self.is_silent or self.is_bot or not self.state.settings.enabled
+        if self.is_silent or self.is_bot or not self.state.settings.enabled:
+            return True
+        # Who misspells ?abx= looks on purpose, and takes what is shown for the other.
+        return bool(self.preview.faults)
 
     def _expose_held(self, rule: Rule, unit: Unit, assignment: Assignment) -> None:
         place = (rule.key, unit)
@@ -199,12 +223,20 @@ class Scope(RequestSubject):
             return False
         return bool(self.state.seen.get((rule.key, rule.iteration, unit)))
 
-    def _record(self, rule: Rule, unit: Unit, assignment: Assignment) -> bool:
+    def _record(self, rule: Rule, unit: Unit, assignment: Assignment) -> None:
         exposure = making.exposure(self, rule, unit, assignment)
-        is_kept = self._keep(exposure, unit_exposed, exposure=exposure)
-        if is_kept and not (unit.type == VISITOR and self.environ is not None):
+        if not self._is_storable(exposure):
+            return
+        # Before the signal: what a receiver tracks is labelled with it already.
+        self._remember(rule, unit, assignment)
+        if not (unit.type == VISITOR and self.environ is not None):
             self.state.seen.put((rule.key, rule.iteration, unit), value=True)
-        return is_kept
+        self._keep(exposure, unit_exposed, exposure=exposure)
+
+    def _remember(self, rule: Rule, unit: Unit, assignment: Assignment) -> None:
+        if assignment.reason is not Reason.FORCED:
+            self.met[rule.key] = assignment.variant
+            self.sticky.remember(rule, unit, assignment.variant)
 
     def track(
         self,
@@ -219,24 +251,25 @@ class Scope(RequestSubject):
         making.check_id(self, name, id_)
         try:
             event = making.event(self, name, value, properties, id_)
-            self._keep(event, event_tracked, event=event)
+            if self._is_storable(event):
+                self._keep(event, event_tracked, event=event)
         except Exception:
             self.state.tally.count("record_failed")
             self.app.logger.exception("The event %s was not recorded.", shown(name))
 
+    def _is_storable(self, record: Exposure | Event) -> bool:
+        fault = record.fault()
+        if fault is not None and self.state.tally.count(f"record_dropped:{fault}"):
+            self.app.logger.warning("%s", making.dropped(record, fault))
+        return fault is None
+
     def _keep(
         self, record: Exposure | Event, signal: NamedSignal, **payload: object
-    ) -> bool:
-        fault = record.fault()
-        if fault is not None:
-            if self.state.tally.count(f"record_dropped:{fault}"):
-                self.app.logger.warning("%s", making.dropped(record, fault))
-            return False
+    ) -> None:
         self.records.append(record)
         emit(signal, self.app, self.state.tally, **payload)
         if self.is_finished:
             self.deliver()
-        return True
 
     def finish(self) -> None:
         """Hand over what was recorded; what still comes is handed over at once."""
@@ -259,6 +292,10 @@ class Scope(RequestSubject):
 
     def deliver(self) -> None:
         """Hand over what was recorded so far."""
-        batch, self.records = self.records, []
+        batch: list[Record] = []
+        # One by one: a copied context may add, or take, from another thread.
+        with suppress(IndexError):
+            while True:
+                batch.append(self.records.popleft())
         if batch:
             self.state.recorder.deliver(tuple(batch), self.app.logger)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from flask_abx.errors import SetupError
 from flask_abx.runtime.bounded import Bounded
 
 if TYPE_CHECKING:
@@ -59,7 +60,12 @@ def state_of(app: Flask) -> State:
     """Give the state of an application.
 
     Raises:
-        KeyError: If the extension is not set up on it.
+        SetupError: If the extension is not set up on it.
     """
-    state: State = app.extensions[EXTENSION]
+    try:
+        state: State = app.extensions[EXTENSION]
+    except KeyError:
+        raise SetupError(
+            f"flask-abx is not set up on {app.name!r}, call `abx.init_app(app)`."
+        ) from None
     return state

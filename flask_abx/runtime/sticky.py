@@ -40,12 +40,10 @@ class Sticky:
         The first user seen in a browser takes over the visitor's variant, where the
         experiment knows both.
         """
-        entry = self.entries_of(unit).get(rule.key)
+        entry = _current(self.entries_of(unit), rule)
         if entry is None and unit.type == USER and VISITOR in rule.unit:
             entry = self._take_over(rule, unit)
-        if entry is None or entry.iteration != rule.iteration:
-            return None
-        return entry.variant if entry.variant in rule.variants else None
+        return None if entry is None else entry.variant
 
     def remember(self, rule: Rule, unit: Unit, variant: str) -> None:
         """Remember an exposure."""
@@ -64,10 +62,10 @@ class Sticky:
         self._replace(Memory(memory.visitor, memory.entries, {**kept, tag: own}))
 
     def _take_over(self, rule: Rule, unit: Unit) -> Entry | None:
-        found = self.memory.entries.get(rule.key)
-        if found is None or found.iteration != rule.iteration:
+        found = _current(self.memory.entries, rule)
+        if found is None:
             return None
-        if any(rule.key in entries for entries in self.memory.units.values()):
+        if any(_current(entries, rule) for entries in self.memory.units.values()):
             # Somebody else took it over before; a second user is hashed.
             return None
         memory = self.memory
@@ -79,6 +77,14 @@ class Sticky:
     def _replace(self, memory: Memory) -> None:
         self.memory = memory
         self.is_changed = True
+
+
+def _current(entries: Entries, rule: Rule) -> Entry | None:
+    """Give the entry of an experiment, if it is of this iteration."""
+    entry = entries.get(rule.key)
+    if entry is None or entry.iteration != rule.iteration:
+        return None
+    return entry if entry.variant in rule.variants else None
 
 
 def _without(entries: Entries, key: str) -> dict[str, Entry]:

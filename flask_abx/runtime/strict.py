@@ -29,6 +29,10 @@ class CheckedVariant(str):
 
     __hash__ = str.__hash__
 
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        """Copy and pickle it as the plain text that it is elsewhere."""
+        return str, (str(self),)
+
 
 def checked(rule: Rule, variant: str) -> CheckedVariant:
     """Make the key of a variant notice misspelt comparisons."""

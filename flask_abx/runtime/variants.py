@@ -21,7 +21,8 @@ class Variants(Mapping[str, str]):
         scope = current_scope()
         if key not in scope.ruleset.rules:
             raise KeyError(key)
-        if scope.is_dev and not scope.is_bulk:
+        is_held = key in scope.state.forced.variants
+        if scope.is_dev and not scope.is_bulk and not is_held:
             scope.peeked = {key, *(scope.peeked or ())}
         return scope.assignment(key).variant
 

@@ -26,7 +26,8 @@ class ConfigStore:
         segments: Segments registered in code.
 
     Raises:
-        ConfigError: If ``ABX_EXPERIMENTS`` is no mapping.
+        ConfigError: If ``ABX_EXPERIMENTS`` is no mapping, or ``ABX_DEFINITIONS`` is
+            neither a path nor a mapping.
         DefinitionError: With every fault of the definitions.
     """
 
@@ -37,6 +38,11 @@ class ConfigStore:
             raise ConfigError(
                 f"ABX_EXPERIMENTS is {settings.experiments!r}, "
                 "must be a mapping of experiments by key."
+            )
+        if not isinstance(settings.definitions, str | Path | Mapping | None):
+            raise ConfigError(
+                f"ABX_DEFINITIONS is {settings.definitions!r}, "
+                "must be the path of a TOML or JSON file, or a mapping."
             )
         self._experiments = settings.experiments
         self._definitions = settings.definitions
@@ -78,8 +84,15 @@ class ConfigStore:
         return (stat.st_mtime_ns, stat.st_size)
 
     def _read(self) -> tuple[Document, Ruleset]:
-        document = parse(self._merged())
-        return document, compile_ruleset(document, version_of(document), self._segments)
+        try:
+            document = parse(self._merged())
+            version = version_of(document)
+            return document, compile_ruleset(document, version, self._segments)
+        except DefinitionError:
+            raise
+        except (RecursionError, ValueError) as error:
+            why = f"cannot be read, simplify or shorten what it holds: {error}."
+            raise DefinitionError([Fault("The document", why)]) from error
 
     def _merged(self) -> dict[str, Any]:
         whole = self._whole()

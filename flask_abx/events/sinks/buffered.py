@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from flask_abx.events.sinks.base import Sink
 
 _logger = "flask_abx"
+_restarting = threading.Lock()
+#: Seconds without a record after which the thread ends, until the next one.
+IDLE = 10.0
 
 
 class Buffered:
@@ -46,20 +49,20 @@ class Buffered:
         self._size = size
         self._exit_timeout = exit_timeout
         self._start_afresh()
+        _start_afresh_after_fork(self)
         _drain_at_exit(self)
 
     def write(self, batch: Sequence[Record]) -> None:
         """Queue a batch; what finds no room is dropped, counted and logged."""
-        if self._pid != os.getpid():
-            # After a fork the thread and whoever held the lock are gone.
-            self._start_afresh()
+        self._notice_fork()
         with self._changed:
-            room = self._size - len(self._waiting) - self._writing
-            taken, dropped = batch[:room] if room > 0 else (), max(len(batch) - room, 0)
-            self._waiting.extend(taken)
+            room = max(self._size - len(self._waiting) - self._writing, 0)
+            self._waiting.extend(batch[:room])
             self._ensure_thread()
             self._changed.notify_all()
-        if dropped and self.tally.count("dropped", min(dropped, len(batch))):
+            dropped = max(len(batch) - room, 0)
+            is_time = bool(dropped) and self.tally.count("dropped", dropped)
+        if is_time:
             logging.getLogger(_logger).warning(
                 "Buffered(%s) is full at %d records: %d dropped so far. "
                 "Raise `size`, or use a faster sink.",
@@ -71,8 +74,7 @@ class Buffered:
     def flush(self, timeout: float) -> bool:
         """Wait until all is written, at most so many seconds; True if it is."""
         deadline = monotonic() + timeout
-        if self._pid != os.getpid():
-            return True
+        self._notice_fork()
         with self._changed:
             while self._waiting or self._writing:
                 left = deadline - monotonic()
@@ -82,11 +84,18 @@ class Buffered:
         return True
 
     def _start_afresh(self) -> None:
-        self._pid = os.getpid()
         self._changed = threading.Condition()
         self._waiting: deque[Record] = deque()
         self._writing = 0
         self._thread: threading.Thread | None = None
+        self._pid = os.getpid()
+
+    def _notice_fork(self) -> None:
+        # Servers written in C fork without telling Python.
+        if self._pid != os.getpid():
+            with _restarting:
+                if self._pid != os.getpid():
+                    self._start_afresh()
 
     def _ensure_thread(self) -> None:
         if self._thread is None or not self._thread.is_alive():
@@ -99,7 +108,10 @@ class Buffered:
         while True:
             with self._changed:
                 while not self._waiting:
-                    self._changed.wait()
+                    if not self._changed.wait(IDLE) and not self._waiting:
+                        # Nothing holds a buffer that is no longer used.
+                        self._thread = None
+                        return
                 batch = tuple(self._waiting)
                 self._waiting.clear()
                 self._writing = len(batch)
@@ -126,6 +138,19 @@ class Buffered:
             )
 
 
+def _start_afresh_after_fork(buffered: Buffered) -> None:
+    reference = weakref.ref(buffered)
+
+    def start_afresh() -> None:
+        # The thread and whoever held the lock stayed in the parent.
+        alive = reference()
+        if alive is not None:
+            alive._start_afresh()  # noqa: SLF001 - its own fork hook
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=start_afresh)
+
+
 def _drain_at_exit(buffered: Buffered) -> None:
     reference = weakref.ref(buffered)
 
@@ -135,4 +160,5 @@ def _drain_at_exit(buffered: Buffered) -> None:
             alive._drain()  # noqa: SLF001 - its own exit hook
 
     atexit.register(drain)
-    weakref.finalize(buffered, atexit.unregister, drain)
+    # At the exit itself it would take away the hook before it has run.
+    weakref.finalize(buffered, atexit.unregister, drain).atexit = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 if TYPE_CHECKING:
@@ -25,6 +26,13 @@ class _StderrHandler(logging.StreamHandler[TextIO]):
     def stream(self) -> TextIO:  # type: ignore[override]  # an attribute in the base
         return sys.stderr
 
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line, unless a handler that was configured since then does."""
+        logger = logging.getLogger(LOGGER)
+        parent = logger.parent if logger.propagate else None
+        if parent is None or not parent.hasHandlers():
+            super().emit(record)
+
 
 class LogSink:
     """Logs each record at level INFO, and makes sure that it can be seen."""
@@ -32,13 +40,16 @@ class LogSink:
     def __init__(self, tally: Tally) -> None:
         self._tally = tally
         self._logger: logging.Logger | None = None
+        self._lock = Lock()
 
     def write(self, batch: Sequence[Record]) -> None:
         """Log the batch, one record a line."""
-        if self._logger is None:
-            self._logger = logging.getLogger(LOGGER)
-            make_visible(self._logger)
         logger = self._logger
+        if logger is None:
+            logger = logging.getLogger(LOGGER)
+            with self._lock:
+                make_visible(logger)
+            self._logger = logger
         trouble = trouble_of(logger)
         if trouble is not None:
             self._tell(trouble, len(batch))
@@ -49,9 +60,7 @@ class LogSink:
             logger.handle(_line(record.to_json()))
 
     def _tell(self, trouble: Trouble, number: int) -> None:
-        is_first = not self._tally.counts["log_silent"]
-        self._tally.counts["log_silent"] += number
-        if is_first:
+        if self._tally.first("log_silent", number):
             # The application's logger may be silenced by the same configuration.
             sys.stderr.write(f"flask-abx: {trouble.fault} Add: {trouble.line}\n")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, jsonify, request
 
+from flask_abx.runtime.client import is_own_origin
 from flask_abx.runtime.current import current_scope
 from flask_abx.runtime.payload import described, payload
 from flask_abx.web.api.problems import problem
@@ -80,4 +81,4 @@ def _is_our_own() -> bool:
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         return site == "same-origin"
-    return request.headers.get("Origin") == request.host_url.rstrip("/")
+    return is_own_origin(request.environ, request.headers.get("Origin"))

@@ -1,15 +1,16 @@
-"""The subject of a request's decisions: asked lazily, answered once."""
+"""Who sends a request: asked lazily, answered once."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flask_abx.runtime.client import is_bot, is_silent
+from flask_abx.events.safe import shown
+from flask_abx.runtime.client import is_bot, is_cross_site_write, is_secure, is_silent
 from flask_abx.runtime.consent import GIVEN, STORAGE, ask
 from flask_abx.runtime.cookie import NOTHING, UNREAD
-from flask_abx.runtime.override import NONE, Override, is_asked_for, override_of
+from flask_abx.runtime.override import NONE, Preview, is_asked_for, preview_of
 from flask_abx.runtime.sticky import Sticky
-from flask_abx.runtime.unit import RequestIdentity, first_unit
+from flask_abx.runtime.unit import RequestIdentity, first_unit, unit_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,20 +25,22 @@ if TYPE_CHECKING:
     from flask_abx.runtime.unit import Identity
 
 
-class RequestSubject:
+class Requester:
     """Who a request comes from, as far as decisions and records need to know.
 
     Attributes:
         environ: The request, or None where the code named the unit.
         ruleset: The one version of the definitions that this request sees.
         has_cookie: True once a valid cookie was read.
+        is_started: True once the headers of the response are sent.
         reading: The cookie, where it was read before.
     """
 
     has_cookie = False
+    is_started = False
     reading: Reading | Unread | None = UNREAD
     _sticky: Sticky | None = None
-    _override: Override | None = None
+    _preview: Preview | None = None
     _is_silent: bool | None = None
     _is_bot: bool | None = None
 
@@ -97,14 +100,14 @@ class RequestSubject:
     @property
     def is_overridden(self) -> bool:
         """True if a test or a tester may have chosen a variant."""
-        return bool(self.state.forced.variants) or self.override is not NONE
+        return bool(self.state.forced.variants) or self.preview is not NONE
 
     def forced(self, rule: Rule) -> str | None:
         """Give the variant that a test, a tester or the definition chose."""
         held = self.state.forced.variants
         if held and rule.key in held:
             return held[rule.key]
-        chosen = self.override.variants.get(rule.key)
+        chosen = self.preview.variants.get(rule.key)
         if chosen is not None or not rule.forced:
             return chosen
         unit = self.unit(rule)
@@ -131,16 +134,16 @@ class RequestSubject:
         return self.identity.attributes()
 
     @property
-    def override(self) -> Override:
+    def preview(self) -> Preview:
         """What a tester asked for, in debug and testing only."""
-        if self._override is None:
+        if self._preview is None:
             environ = self.environ
-            self._override = NONE
+            self._preview = NONE
             if environ is not None and self.is_dev and is_asked_for(environ):
-                self._override = override_of(environ, self.ruleset.rules)
-                for fault in self._override.faults:
+                self._preview = preview_of(environ, self.ruleset.rules)
+                for fault in self._preview.faults:
                     self.app.logger.warning("?abx= is ignored: %s", fault)
-        return self._override
+        return self._preview
 
     @property
     def sticky(self) -> Sticky:
@@ -157,14 +160,25 @@ class RequestSubject:
             self._identity = RequestIdentity(
                 self.sticky,
                 self._may_mint,
-                hooks.unit_loader or self.state.default_user,
+                self._load_user,
                 hooks.attributes_loader,
             )
         return self._identity
 
+    def _load_user(self) -> object:
+        loaded = (self.state.hooks.unit_loader or self.state.default_user)()
+        is_id = loaded is None or loaded == "" or unit_id(loaded) is not None
+        if not is_id and self.state.tally.first("unit_loader"):
+            self.app.logger.warning(
+                "The unit loader returned %s, which is no id, so nobody is known: "
+                "return a text, a whole number, a UUID or None.",
+                shown(loaded),
+            )
+        return loaded
+
     def _read_cookie(self) -> Sticky:
         environ = self.environ
-        if environ is None or self.override.is_reset or not self.consents(STORAGE):
+        if environ is None or self.preview.is_reset or not self.consents(STORAGE):
             return Sticky(NOTHING)
         reading = self.reading
         if reading is UNREAD:
@@ -175,19 +189,36 @@ class RequestSubject:
         return Sticky(*reading)
 
     def _may_mint(self) -> bool:
+        # A visitor whose cookie cannot be sent any more would be another next time.
+        return not self.is_started and self._may_store()
+
+    def _may_store(self) -> bool:
         return (
             self.environ is not None
             and self.state.settings.enabled
             and not self.is_silent
             and not self.is_bot
+            and not is_cross_site_write(self.environ)
             and self.consents(STORAGE)
+            and self._can_send_cookie(self.environ)
         )
+
+    def _can_send_cookie(self, environ: WSGIEnvironment) -> bool:
+        if is_secure(environ) or not self.state.cookie.is_secure(environ):
+            return True
+        if self.state.tally.first("cookie_withheld"):
+            self.app.logger.warning(
+                "ABX_COOKIE_SECURE is True but the request came over http: no cookie "
+                "is set, and a new visitor gets the control. Serve HTTPS, or leave "
+                "ABX_COOKIE_SECURE out."
+            )
+        return False
 
     @property
     def memory_to_store(self) -> Memory | None:
         """What the response should store in the cookie, or None."""
         sticky = self._sticky
-        if sticky is None or not sticky.is_changed or not self._may_mint():
+        if sticky is None or not sticky.is_changed or not self._may_store():
             return None
         return sticky.memory
 
@@ -203,7 +234,7 @@ class RequestSubject:
         """True if the response may have to set a cookie."""
         sticky = self._sticky
         is_changed = sticky is not None and sticky.is_changed
-        return is_changed or self.override is not NONE
+        return is_changed or self.preview is not NONE
 
     def forget(self) -> None:
         """Ask again who it is, as somebody logged in or out."""
