@@ -44,6 +44,7 @@ def _flags_last(item: tuple[str, Assignment]) -> bool:
 
 
 def _words(variant: str, key: str, flags: Mapping[str, object]) -> str:
+    words = f"{key} = {variant}"
     if "free_shipping_from" in flags:
-        return f"free shipping from {flags['free_shipping_from']:g} €"
-    return f"{key} = {variant}"
+        words += f" ({flags['free_shipping_from']:g} €)"
+    return words

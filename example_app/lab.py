@@ -75,14 +75,16 @@ def show() -> str:
     assignments = abx.assignments()
     units = abx.payload()["units"]
     endpoint, values = PAGES.get(chosen, HOME)
+    colours = ruler.colours(rules[chosen])
     return render_template(
         "lab.html",
         rules=rules,
         chosen=rules[chosen],
         frames=[
             (variant, url_for(endpoint, abx=f"{chosen}:{variant}", **values))
-            for variant in rules[chosen].variants
+            for variant in colours
         ],
+        colours=colours,
         rulers=[
             ruler.draw(rule, assignments[key], units) for key, rule in rules.items()
         ],

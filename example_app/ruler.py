@@ -22,6 +22,7 @@ class Stretch:
     variant: str
     start: float
     end: float
+    colour: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,17 @@ class Ruler:
     sentence: str
 
 
+def colours(rule: Rule) -> dict[str, int]:
+    """Number the variants for their colours: the control is 1, wherever it stands."""
+    treatments = (key for key in rule.variants if key != rule.control)
+    return {key: number for number, key in enumerate((rule.control, *treatments), 1)}
+
+
 def draw(rule: Rule, assignment: Assignment, units: Mapping[str, str]) -> Ruler:
     """Lay a unit onto the ruler of an experiment."""
     unit = next(((kind, units[kind]) for kind in rule.unit if kind in units), None)
     place = position(rule.salt, unit[1]) if unit else None
+    colour_of = colours(rule)
     return Ruler(
         key=rule.key,
         name=rule.name,
@@ -54,7 +62,9 @@ def draw(rule: Rule, assignment: Assignment, units: Mapping[str, str]) -> Ruler:
         forced=assignment.reason is Reason.FORCED,
         unit=unit,
         position=place,
-        stretches=tuple(Stretch(key, start, end) for start, end, key in rule.ranges),
+        stretches=tuple(
+            Stretch(key, start, end, colour_of[key]) for start, end, key in rule.ranges
+        ),
         sentence=_sentence(rule, assignment, unit, place),
     )
 

@@ -89,6 +89,18 @@ def test_the_records_stand_as_they_are_logged(
     assert all(json.loads(line)["units"] for line in shown)
 
 
+@pytest.mark.parametrize("key", ["headline", "free_shipping", "bulk_prices"])
+def test_the_control_has_the_first_colour(visitor: FlaskClient, key: str) -> None:
+    page = visitor.get(f"/lab?experiment={key}").text
+    frames = re.findall(r'<i class="dot v(\d)"></i><b>(\w+)</b>', page)
+    lanes = re.findall(
+        r'<rect class="v(\d)".*?<text class="on".*?>(\w+)<', page, re.DOTALL
+    )
+    assert frames[0] == ("1", "control")
+    assert lanes.count(("1", "control")) == 3
+    assert ("2", "tiers") in lanes
+
+
 def test_another_visitor_is_another_one(visitor: FlaskClient) -> None:
     before = visitor_of(visitor.get("/lab").text)
     visitor.get("/?abx=headline:bold")

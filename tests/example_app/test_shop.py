@@ -163,7 +163,7 @@ def test_the_foot_bar_exposes_nobody(shop: Flask, visitor: FlaskClient) -> None:
     with recorded(shop) as records:
         line = bar(visitor.get("/business").text)
     assert re.search(r"headline = (control|bold)", line)
-    assert re.search(r"free shipping from (29|49) €", line)
+    assert re.search(r"free_shipping = (control \(49|treatment \(29) €\)", line)
     assert records == []
 
 
