@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from functools import partial
 from typing import TypeAlias
@@ -48,6 +48,7 @@ __all__ = [
 SegmentRule: TypeAlias = frozenset[str] | Predicate
 
 MAX_DEPTH = 32
+_NESTING = (dict, list, tuple, set, frozenset, Mapping)
 
 _LOGIC = ("$and", "$or", "$nor", "$not")
 _GROUPS = ("$inGroup", "$notInGroup")
@@ -143,14 +144,17 @@ def _too_deep(root: object, path: str) -> str | None:
         part, place, depth = waiting.pop()
         if depth > MAX_DEPTH:
             return place
-        if isinstance(part, Mapping):
-            children = [(item, f"{place}.{key}") for key, item in part.items()]
+        children: Iterable[tuple[object, object]]
+        if is_table := isinstance(part, Mapping):
+            children = part.items()
         else:
-            items = enumerate(items_of(part) or ())
-            children = [(item, f"{place}[{number}]") for number, item in items]
-        for child, at in children:
+            children = enumerate(items_of(part) or ())
+        for key, child in children:
+            if not isinstance(child, _NESTING):
+                continue
+            at = f"{place}.{key}" if is_table else f"{place}[{key}]"
             # A list right below its operator is no level of its own.
-            flat = isinstance(part, Mapping) and not isinstance(child, Mapping)
+            flat = is_table and not isinstance(child, Mapping)
             waiting.append((child, at, depth if flat else depth + 1))
     return None
 
