@@ -8,7 +8,6 @@ from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flask_abx.assignment.ruleset import unknown_segments
 from flask_abx.cli.group import create_group
 from flask_abx.contrib import flask_login
 from flask_abx.errors import ConfigError, SetupError
@@ -18,6 +17,7 @@ from flask_abx.events.sinks.file import FileSink
 from flask_abx.events.sinks.log import LogSink
 from flask_abx.events.sinks.memory import MemorySink
 from flask_abx.events.tally import Tally
+from flask_abx.experiments.checks import unknown_segments
 from flask_abx.runtime.cookie import CookieCodec
 from flask_abx.runtime.current import UnitBlock, current_scope, variant_of
 from flask_abx.runtime.hooks import Hooks
@@ -243,9 +243,14 @@ class ABX:
         Raises:
             SetupError: After the first request, or for a coroutine function.
         """
+        if not isinstance(name, str):
+            raise SetupError(
+                f"@abx.segment got {name!r}, must get a name: "
+                "write @abx.segment('name')."
+            )
 
         def register(function: SegmentFunction) -> SegmentFunction:
-            self._hooks.check(function, "The segment")
+            self._hooks.check(function, f"The segment {name!r}, function")
             self._hooks.segments[name] = function
             return function
 

@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from flask_abx.errors import ConfigError
 from flask_abx.experiments.faults import faults_of, suggestion
+from flask_abx.experiments.model import Document
 from flask_abx.experiments.values import Form, Switch
 
 PREFIX = "ABX_"
@@ -101,6 +102,13 @@ def key_of(field: str) -> str:
     return f"{PREFIX}{field.upper()}"
 
 
+def _way_out(key: str, known: Mapping[str, str]) -> str:
+    section = key.removeprefix(PREFIX).lower()
+    if section in Document.model_fields:
+        return f"; write {section!r} into ABX_DEFINITIONS."
+    return suggestion(key, known)
+
+
 def read_settings(config: Mapping[str, Any]) -> Settings:
     """Read the settings of an application.
 
@@ -110,7 +118,7 @@ def read_settings(config: Mapping[str, Any]) -> Settings:
     known = {key_of(field): field for field in Settings.model_fields}
     given = {key: value for key, value in config.items() if key.startswith(PREFIX)}
     faults = [
-        f"{key} is not a known setting{suggestion(key, known)}"
+        f"{key} is not a known setting{_way_out(key, known)}"
         for key in given
         if key not in known
     ]

@@ -94,14 +94,17 @@ def compile_audience(
 
 def segment_names(condition: Mapping[str, object]) -> frozenset[str]:
     """Collect the names of the segments that a condition refers to."""
-    names: set[str] = set()
+    return frozenset(name for _, name in segment_references(condition))
+
+
+def segment_references(condition: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """Find what a condition asks of segments: the operator and the name."""
     for key, value in _entries(condition):
         if key in _GROUPS and isinstance(value, str):
-            names.add(value)
+            yield str(key), value
         elif key == "$segment":
             named = [value] if isinstance(value, str) else items_of(value) or []
-            names.update(name for name in named if isinstance(name, str))
-    return frozenset(names)
+            yield from ((str(key), name) for name in named if isinstance(name, str))
 
 
 def attribute_names(condition: Mapping[str, object]) -> frozenset[str]:

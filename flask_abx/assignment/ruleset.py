@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from flask_abx.assignment.audience import compile_audience, segment_names
+from flask_abx.assignment.audience import compile_audience
 from flask_abx.assignment.decision import Assignment, FlagValues, Reason
 from flask_abx.assignment.position import places
 from flask_abx.experiments.lifecycle import Status
@@ -172,23 +172,6 @@ def compile_ruleset(
             }
         ),
     )
-
-
-def unknown_segments(
-    document: Document, registered: Mapping[str, SegmentRule]
-) -> Iterator[tuple[str, str]]:
-    """Find the segments that conditions name and nothing defines, with the place."""
-    conditions: dict[str, Mapping[str, object]] = {
-        f"experiments.{key}.audience": experiment.audience
-        for key, experiment in document.experiments.items()
-    }
-    for key, segment in document.segments.items():
-        if isinstance(segment, dict):
-            conditions[f"segments.{key}"] = segment
-    for place, condition in conditions.items():
-        for name in sorted(segment_names(condition)):
-            if name not in document.segments and name not in registered:
-                yield name, place
 
 
 class _Segments(Mapping[str, "SegmentRule"]):

@@ -11,9 +11,9 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
-from flask_abx.assignment.ruleset import unknown_segments
 from flask_abx.cli.output import NotFound, fail, format_option, note, write
 from flask_abx.errors import DefinitionError, Fault
+from flask_abx.experiments.checks import unknown_segments
 from flask_abx.experiments.definition import json_schema, read, version_of
 from flask_abx.runtime.state import state_of
 

@@ -6,14 +6,18 @@ from itertools import combinations
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from flask_abx.assignment.audience import compile_audience, segment_names
+from flask_abx.assignment.audience import (
+    compile_audience,
+    segment_names,
+    segment_references,
+)
 from flask_abx.errors import DefinitionError, Fault
 from flask_abx.experiments.faults import path_of
 from flask_abx.experiments.metric import Direction, Mixed
 from flask_abx.experiments.model import Document, Experiment, FlagType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 
     from flask_abx.experiments.metric import Metric
 
@@ -243,6 +247,33 @@ def _segments(document: Document) -> Iterator[Fault]:
     for key in named:
         if key in _reachable(key, named):
             yield Fault(f"segments.{key}", "refers to itself, break the circle.")
+    for place, operator, name in sorted(set(references(document))):
+        if name not in document.segments:
+            continue
+        is_condition = isinstance(document.segments[name], dict)
+        if operator == "$segment" and not is_condition:
+            yield Fault(
+                place,
+                f"asks $segment of {name!r}, which is a list of ids; "
+                f'write "ATTRIBUTE": {{"$inGroup": "{name}"}}.',
+            )
+        if operator != "$segment" and is_condition:
+            yield Fault(
+                place,
+                f"asks {operator} of {name!r}, which is a condition; "
+                f'write "$segment": "{name}".',
+            )
+
+
+def references(document: Document) -> Iterator[tuple[str, str, str]]:
+    """Find where segments are named: the place, the operator and the name."""
+    for key, experiment in document.experiments.items():
+        for operator, name in segment_references(experiment.audience):
+            yield f"experiments.{key}.audience", operator, name
+    for key, segment in document.segments.items():
+        if isinstance(segment, dict):
+            for operator, name in segment_references(segment):
+                yield f"segments.{key}", operator, name
 
 
 def _reachable(key: str, named: Mapping[str, frozenset[str]]) -> set[str]:
@@ -254,3 +285,13 @@ def _reachable(key: str, named: Mapping[str, frozenset[str]]) -> set[str]:
             seen.add(name)
             waiting.extend(named.get(name, ()))
     return seen
+
+
+def unknown_segments(
+    document: Document, registered: Container[str]
+) -> Iterator[tuple[str, str]]:
+    """Find the segments that are named and nothing defines, each with its place."""
+    named = {(name, place) for place, _, name in references(document)}
+    for name, place in sorted(named):
+        if name not in document.segments and name not in registered:
+            yield name, place

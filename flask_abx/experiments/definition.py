@@ -49,8 +49,8 @@ def parse(source: Mapping[str, Any]) -> Document:
         DefinitionError: With every fault, each with its path and the way out.
     """
     faults = [
-        Fault(str(name), f"is not a known section{suggestion(name, _SECTIONS)}")
-        for name in source
+        Fault(str(name), _unknown_section(name, body))
+        for name, body in source.items()
         if name not in _SECTIONS
     ]
     parts = {name: _section(name, source.get(name), faults) for name in _SECTIONS}
@@ -61,6 +61,12 @@ def parse(source: Mapping[str, Any]) -> Document:
     if faults:
         raise DefinitionError(faults)
     return document
+
+
+def _unknown_section(name: object, body: object) -> str:
+    if isinstance(body, Mapping) and "variants" in body:
+        return "is not a known section; put the experiment under 'experiments'."
+    return f"is not a known section{suggestion(name, _SECTIONS)}"
 
 
 def _section(name: str, entries: object, faults: list[Fault]) -> dict[str, Any]:

@@ -46,6 +46,24 @@ _PLAIN_WORDS = {
     "path_type": "a path",
 }
 
+#: What other tools call it, and what to write here.
+_OTHER_WORDS = {
+    "weights": "variants = {a = 90, b = 10}",
+    "split": "variants = {a = 90, b = 10}",
+    "variations": "'variants'",
+    "alternatives": "'variants'",
+    "goal": "'metrics'",
+    "goals": "'metrics'",
+    "metric": "'metrics'",
+    "targeting": "'audience'",
+    "percent": "'traffic', from 0 to 1",
+    "rollout": "'traffic', from 0 to 1",
+    "coverage": "'traffic', from 0 to 1",
+    "enabled": "'status', such as \"paused\"",
+    "active": "'status', such as \"paused\"",
+    "seed": "'salt'",
+}
+
 
 def suggestion(name: object, known: Iterable[str]) -> str:
     """Write the nearest known name as a question, or nothing."""
@@ -82,7 +100,11 @@ def _sentence(detail: ErrorDetails, form: type[BaseModel]) -> str:
         owner = next(
             (_FORMS[part] for part in reversed(location[:-1]) if part in _FORMS), form
         )
-        return f"is not a known field{suggestion(location[-1], owner.model_fields)}"
+        meant = _OTHER_WORDS.get(str(location[-1]))
+        end = f"; write {meant}." if meant else None
+        return (
+            f"is not a known field{end or suggestion(location[-1], owner.model_fields)}"
+        )
     if kind == "missing":
         return "is missing, write it."
     if kind == "reserved":

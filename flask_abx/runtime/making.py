@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 from flask_abx.assignment.decision import Unit
@@ -28,7 +29,7 @@ def exposure(scope: Scope, rule: Rule, unit: Unit, assignment: Assignment) -> Ex
     return Exposure(
         id=digest_of("exposure", rule.key, str(rule.iteration), unit.type, unit.id),
         at=datetime.now(UTC),
-        units=units_of(scope, mint=False),
+        units=MappingProxyType(units_of(scope, mint=False)),
         version=scope.ruleset.version,
         experiment=rule.key,
         iteration=rule.iteration,
@@ -36,11 +37,13 @@ def exposure(scope: Scope, rule: Rule, unit: Unit, assignment: Assignment) -> Ex
         reason=assignment.reason.value,
         unit_type=unit.type,
         unit=unit.id,
-        dimensions=_dimensions(scope, rule) if rule.dimensions else {},
+        dimensions=MappingProxyType(_dimensions(scope, rule)),
     )
 
 
 def _dimensions(scope: Scope, rule: Rule) -> dict[str, str]:
+    if not rule.dimensions:
+        return {}
     try:
         attributes = scope.attributes()
     except Exception:
@@ -66,15 +69,16 @@ def event(
     now = datetime.now(UTC)
     units = units_of(scope, mint=True)
     plain = json_safe({} if properties is None else properties)
+    told = plain if isinstance(plain, dict) else {"properties": plain}
     return Event(
         id=_event_id(name, id_, now),
         at=now,
-        units=units,
+        units=MappingProxyType(units),
         version=scope.ruleset.version,
         name=name,
         value=_number(value),
-        properties=plain if isinstance(plain, dict) else {"properties": plain},
-        variants=labels(scope, units),
+        properties=MappingProxyType(told),
+        variants=MappingProxyType(labels(scope, units)),
     )
 
 

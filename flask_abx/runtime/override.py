@@ -92,6 +92,11 @@ def check_names(key: str, variant: str, rules: Mapping[str, Rule]) -> None:
 
 def unknown_experiment(key: object, rules: Mapping[str, Rule]) -> str:
     """Say that an experiment is not defined, and which may be meant."""
+    if not rules:
+        return (
+            f"Experiment {shown(key)} is not defined, as none is: set ABX_EXPERIMENTS "
+            "or ABX_DEFINITIONS before ABX(app)."
+        )
     return f"Experiment {shown(key)} is not defined{suggestion(key, rules)}"
 
 

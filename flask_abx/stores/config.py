@@ -99,6 +99,12 @@ class ConfigStore:
         experiments = whole.get("experiments", {})
         if not isinstance(experiments, Mapping):
             return whole
+        inner = self._experiments.get("experiments")
+        if isinstance(inner, Mapping) and "variants" not in inner:
+            raise ConfigError(
+                "ABX_EXPERIMENTS holds a whole document, must hold experiments alone: "
+                "give the document as ABX_DEFINITIONS."
+            )
         twice = sorted(set(experiments) & set(self._experiments))
         if twice:
             raise DefinitionError(

@@ -197,9 +197,6 @@ def test_an_attribute_that_nothing_loads_is_found(
             id="unknown-ids",
         ),
         pytest.param(
-            {"$segment": "ids"}, '"user": {"$inGroup": "ids"}', id="ids-as-condition"
-        ),
-        pytest.param(
             {"user": {"$inGroup": "code"}}, '"$segment": "code"', id="code-as-ids"
         ),
     ],

@@ -70,6 +70,37 @@ SECTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"segments": {"s": [True]}},
         ["segments.s: is [True], must be a list of ids or a condition."],
     ),
+    "a list of ids as a condition": (
+        {"segments": {"s": ["7"], "t": {"$segment": "s"}}},
+        [
+            (
+                "segments.t: asks $segment of 's', which is a list of ids; "
+                'write "ATTRIBUTE": {"$inGroup": "s"}.'
+            )
+        ],
+    ),
+    "a condition as a list of ids": (
+        {"segments": {"s": {"plan": "pro"}, "t": {"user": {"$inGroup": "s"}}}},
+        [
+            (
+                "segments.t: asks $inGroup of 's', which is a condition; "
+                'write "$segment": "s".'
+            )
+        ],
+    ),
+    "an experiment without its section": (
+        {"headline": {"variants": ["a", "b"]}},
+        ["headline: is not a known section; put the experiment under 'experiments'."],
+    ),
+    "another word": (
+        {"experiments": {"a": {"variants": ["x", "y"], "weights": [90, 10]}}},
+        [
+            (
+                "experiments.a.weights: is not a known field; "
+                "write variants = {a = 90, b = 10}."
+            )
+        ],
+    ),
     "a circle": (
         {"segments": {"s": {"$segment": "t"}, "t": {"$segment": "s"}}},
         [

@@ -27,7 +27,7 @@ forced = { 7 = "bold" }
 [experiments.prices]
 layer = "checkout"
 range = [0.0, 0.5]
-audience = { country = "DE", "$segment" = "staff" }
+audience = { country = "DE", user = { "$inGroup" = "staff" } }
 
 [experiments.prices.variants]
 control = 90
@@ -63,7 +63,7 @@ DOCUMENT: dict[str, Any] = {
             "variants": {"control": 90, "low": {"weight": 10, "flags": {"price": 9.5}}},
             "layer": "checkout",
             "range": [0.0, 0.5],
-            "audience": {"country": "DE", "$segment": "staff"},
+            "audience": {"country": "DE", "user": {"$inGroup": "staff"}},
         },
     },
     "layers": {"checkout": {"salt": "till"}},

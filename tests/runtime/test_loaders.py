@@ -161,7 +161,7 @@ def registrations(abx: ABX) -> dict[str, Callable[[Any], object]]:
     return {
         "unit loader": abx.unit_loader,
         "attributes loader": abx.attributes_loader,
-        "segment": abx.segment("vip"),
+        "segment 'vip', function": abx.segment("vip"),
         "consent callable": abx.consent,
     }
 

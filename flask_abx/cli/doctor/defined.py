@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from flask_abx.cli.doctor.finding import Finding, Level, named
+from flask_abx.experiments.checks import references
 from flask_abx.experiments.lifecycle import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flask_abx.cli.doctor.finding import Case
-    from flask_abx.experiments.model import Document
 
-_REFERENCES = ("$segment", "$inGroup", "$notInGroup")
 _FIRST = (
     'app.config["ABX_EXPERIMENTS"] = '
     '{"headline": {"variants": ["control", "bold"], "metrics": ["signup"]}}'
@@ -99,7 +97,7 @@ def check_segments(case: Case) -> Iterator[Finding]:
     }
     known = dict.fromkeys(case.state.hooks.segments, False) | listed
     is_sound = True
-    for place, operator, name in sorted(set(_references(case.document))):
+    for place, operator, name in sorted(set(references(case.document))):
         wants_ids = operator != "$segment"
         if known.get(name) is wants_ids:
             continue
@@ -132,27 +130,3 @@ def _new_segment(case: Case, name: str, *, wants_ids: bool) -> str:
     if case.state.settings.definitions is None:
         return f'app.config["ABX_DEFINITIONS"] = {{"segments": {line}}}'
     return f'"segments": {line}'
-
-
-def _references(document: Document) -> Iterator[tuple[str, str, str]]:
-    """Find where segments are named: the place, the operator and the name."""
-    for key, experiment in document.experiments.items():
-        for operator, name in _named(experiment.audience):
-            yield f"experiments.{key}.audience", operator, name
-    for key, segment in document.segments.items():
-        for operator, name in _named(segment):
-            yield f"segments.{key}", operator, name
-
-
-def _named(part: object) -> Iterator[tuple[str, str]]:
-    if isinstance(part, Mapping):
-        for key, value in part.items():
-            if key in _REFERENCES:
-                names = value if isinstance(value, list) else [value]
-                is_name = key == "$segment" or isinstance(value, str)
-                yield from ((key, name) for name in names if is_name)
-            else:
-                yield from _named(value)
-    elif isinstance(part, list):
-        for value in part:
-            yield from _named(value)
