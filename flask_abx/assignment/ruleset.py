@@ -302,11 +302,9 @@ def _flags(document: Document, rules: Mapping[str, Rule]) -> dict[str, FlagRule]
     for rule in rules.values():
         for name in {name for flags in rule.variants.values() for name in flags}:
             drivers.setdefault(name, []).append(rule)
-    order = {key: number for number, key in enumerate(document.experiments)}
 
-    def age(rule: Rule) -> tuple[float, int]:
-        ended = rule.end_at.timestamp() if rule.end_at else 0.0
-        return (ended, order[rule.key])
+    def age(rule: Rule) -> tuple[float, str]:
+        return (rule.end_at.timestamp() if rule.end_at else 0.0, rule.key)
 
     return {
         name: FlagRule(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, JsonValue
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue
 from pydantic_core import PydanticCustomError
 
 from flask_abx.experiments.lifecycle import Outcome, Status
@@ -64,14 +64,20 @@ def _as_variant(key: object, body: object) -> object:
     return {"key": key, "weight": 1.0 if body is None else body}
 
 
+def _at_least_two(variants: tuple[Variant, ...]) -> tuple[Variant, ...]:
+    if len(variants) < 2:
+        raise PydanticCustomError("variants", "must have at least 2")
+    return variants
+
+
 Variants = Annotated[
     tuple[Variant, ...],
     BeforeValidator(
         _as_variants,
-        json_schema_input_type=list[Key | Variant]
+        json_schema_input_type=Annotated[list[Key | Variant], Field(min_length=2)]
         | dict[Key, Weight | dict[str, JsonValue] | None],
     ),
-    Field(min_length=2),
+    AfterValidator(_at_least_two),
 ]
 
 

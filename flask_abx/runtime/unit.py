@@ -119,6 +119,7 @@ class RequestIdentity:
     def attributes(self) -> Mapping[str, object]:
         """Give what the loader knows; what it raises is the caller's."""
         if self._attributes is None:
+            user = self.user()
             loaded: object = None
             if self._load_attributes is not None:
                 loaded = self._load_attributes()
@@ -127,7 +128,7 @@ class RequestIdentity:
                     f"The attributes loader returned {loaded!r}, must be a dict."
                 )
             visitor = self._sticky.memory.visitor
-            self._attributes = with_ids(loaded or {}, visitor, self.user())
+            self._attributes = with_ids(loaded or {}, visitor, user)
         return self._attributes
 
     def forget(self) -> None:
