@@ -65,13 +65,15 @@ def variant_of(key: str, default: str) -> str:
         SetupError: If the extension is not set up on the application.
         UnknownExperiment: If it is not defined, in debug and testing.
     """
-    if _entered.get() is None and has_request_context():
+    try:
         environ = _request().environ
-        frame: Frame | None = environ.get(ENVIRON_KEY)
-        if frame is not None and frame.environ is environ and frame.app is _app():
-            recalled = frame.recall(key)
-            if recalled is not None:
-                return recalled
+    except RuntimeError:
+        return current_scope().variant(key, default)
+    frame: Frame | None = environ.get(ENVIRON_KEY)
+    if frame is not None and frame.environ is environ and frame.app is _app():
+        recalled = frame.recall(key) if _entered.get() is None else None
+        if recalled is not None:
+            return recalled
     return current_scope().variant(key, default)
 
 
