@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from hashlib import blake2b
+from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING, TypeAlias
 
 from flask_abx.events.safe import finite, storable
@@ -29,7 +30,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def stamp(moment: datetime) -> str:
     """Write a moment as RFC 3339 in UTC, to the millisecond."""
-    text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    text = moment.isoformat(timespec="milliseconds")
     return f"{text.removesuffix('+00:00')}Z"
 
 
@@ -93,8 +96,21 @@ class Exposure:
     def to_json(self) -> str:
         """Give the record as one line of JSON, encoded once for all sinks."""
         if not self._json:
-            self._json.append(json.dumps(self.to_dict()))
+            self._json.append(self._line())
         return self._json[0]
+
+    def _line(self) -> str:
+        # What `encoded(self.to_dict())` writes: each new visitor pays for this one.
+        text = encode_basestring_ascii
+        return (
+            f'{{"type": "exposure", "id": {text(self.id)}, "at": "{stamp(self.at)}", '
+            f'"experiment": {text(self.experiment)}, "iteration": {self.iteration}, '
+            f'"variant": {text(self.variant)}, "reason": {text(self.reason)}, '
+            f'"unit_type": {text(self.unit_type)}, "unit": {text(self.unit)}, '
+            f'"units": {encoded(self.units)}, '
+            f'"dimensions": {encoded(self.dimensions)}, '
+            f'"version": {text(self.version)}}}'
+        )
 
     def fault(self) -> str | None:
         """Name what no database would store, or None."""
@@ -141,18 +157,8 @@ class Event:
     def to_json(self) -> str:
         """Give the record as one line of JSON, encoded once for all sinks."""
         if not self._json:
-            self._json.append(self._encoded())
+            self._json.append(encoded(self.to_dict()))
         return self._json[0]
-
-    def _encoded(self) -> str:
-        if not isinstance(self.value, Decimal):
-            return json.dumps(self.to_dict())
-        # The encoder knows no Decimal, and a float would change the digits.
-        parts = (
-            f'"{name}": {part if isinstance(part, Decimal) else json.dumps(part)}'
-            for name, part in self.to_dict().items()
-        )
-        return f"{{{', '.join(parts)}}}"
 
     def fault(self) -> str | None:
         """Name what no database would store, or None."""
@@ -164,6 +170,25 @@ class Event:
 
 
 Record: TypeAlias = Exposure | Event
+
+
+def encoded(fields: Mapping[str, object]) -> str:
+    """Write the fields of a record as one line of JSON, as `json.dumps` does.
+
+    Most of them are texts; setting up the encoder of the standard library for each
+    record would cost more than writing it. A Decimal keeps its digits.
+    """
+    text = encode_basestring_ascii
+    pairs = [f"{text(name)}: {_encoded(value)}" for name, value in fields.items()]
+    return f"{{{', '.join(pairs)}}}"
+
+
+def _encoded(value: object) -> str:
+    if type(value) is str:
+        return encode_basestring_ascii(value)
+    if isinstance(value, Decimal):
+        return str(value)
+    return encoded(value) if type(value) is dict else json.dumps(value)
 
 
 def _unit_fault(units: Mapping[str, str]) -> str | None:

@@ -21,6 +21,7 @@ from tests.events.conftest import NOW, an_event, an_exposure
 
 if TYPE_CHECKING:
     from flask_abx.events.records import Number
+    from flask_abx.events.safe import Json
     from tests.conftest import MakeApp
 
 COMMON = ("units", "version")
@@ -220,3 +221,23 @@ def test_what_is_not_recorded_is_counted_and_told(
     assert caplog.text.count(told) == 1
     counts = state_of(app).tally.counts
     assert [count for key, count in counts.items() if "dropped" in key] == [1]
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.text() | st.floats(width=32)
+PROPERTIES = st.dictionaries(st.text(), SCALARS | st.lists(SCALARS))
+
+
+@given(properties=PROPERTIES, unit=st.text(min_size=1))
+def test_an_event_s_line_is_what_the_standard_library_writes(
+    properties: dict[str, Json], unit: str
+) -> None:
+    event = an_event(name=unit, units={"user": unit}, properties={"p": properties})
+    assert event.to_json() == json.dumps(event.to_dict())
+
+
+@given(unit=st.text(min_size=1), dimensions=st.dictionaries(st.text(), st.text()))
+def test_an_exposure_s_line_is_what_the_standard_library_writes(
+    unit: str, dimensions: dict[str, str]
+) -> None:
+    exposure = an_exposure(unit=unit, units={"user": unit}, dimensions=dimensions)
+    assert exposure.to_json() == json.dumps(exposure.to_dict())
