@@ -136,7 +136,7 @@ class ABX:
                 twice is one event. Left out, each call is an event of its own.
 
         Raises:
-            ValueError: If ``id`` is given but is no id, in debug and testing.
+            UsageError: If ``id`` is given but is no id, in debug and testing.
         """
         current_scope().track(name, value, properties, id)
 

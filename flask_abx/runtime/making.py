@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 from flask_abx.assignment.decision import Unit
+from flask_abx.errors import UsageError
 from flask_abx.events.records import Event, Exposure, digest_of, fresh_id
 from flask_abx.events.safe import json_safe, shown
 from flask_abx.runtime.unit import USER, VISITOR, first_unit, unit_id
@@ -102,7 +103,7 @@ def check_id(scope: Scope, name: object, id_: object) -> None:
     """Refuse what is no id in debug and testing, and tell it elsewhere.
 
     Raises:
-        ValueError: If an id is given that is none.
+        UsageError: If an id is given that is none.
     """
     if id_ is UNSET or unit_id(id_) is not None:
         return
@@ -111,7 +112,7 @@ def check_id(scope: Scope, name: object, id_: object) -> None:
         "a UUID as id: leave id out, or give the key of what happened."
     )
     if scope.is_dev:
-        raise ValueError(message)
+        raise UsageError(message)
     if scope.state.tally.count("event_id"):
         scope.app.logger.warning("%s", message)
 
