@@ -25,6 +25,9 @@ pytestmark = [
     pytest.mark.skipif(
         not CHROMIUM.exists(), reason=f"Chromium is not installed at {CHROMIUM}."
     ),
+    # The development server leaves a file open when a browser drops its connection.
+    pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
 
@@ -72,7 +75,7 @@ def test_no_page_is_wider_than_the_screen_or_complains(
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         for path in PAGES:
-            page.goto(base + path)
+            page.goto(base + path, wait_until="networkidle")
             found = page.evaluate("document.documentElement.scrollWidth")
             assert (path, found) == (path, width)
     assert complaints == []
@@ -82,7 +85,7 @@ def test_the_lab_shows_the_same_page_in_both_variants(
     shop: Flask, browser: Browser
 ) -> None:
     with served(shop) as base, opened(browser, 1360) as page:
-        page.goto(f"{base}/lab")
+        page.goto(f"{base}/lab", wait_until="networkidle")
         frames = [frame for frame in page.frames if "abx=headline" in frame.url]
         heads = {frame.locator("h1").first.inner_text() for frame in frames}
 
