@@ -22,6 +22,7 @@ class Recorder:
 
     def deliver(self, batch: Sequence[Record], logger: logging.Logger) -> None:
         """Give a batch to every sink; one that raises loses only its own copy."""
+        last: BaseException | None = None
         for sink in self.sinks:
             try:
                 sink.write(batch)
@@ -29,9 +30,12 @@ class Recorder:
                 name = type(sink).__name__
                 if self._tally.count(f"sink_failed:{name}", len(batch)):
                     logger.exception("Sink %s lost %d records.", name, len(batch))
-            except BaseException:
+            except BaseException as error:  # noqa: BLE001 - raised below
+                # The process is told to end: the other sinks get their batch first.
                 self._tally.count(f"sink_failed:{type(sink).__name__}", len(batch))
-                raise
+                last = error
+        if last is not None:
+            raise last
 
     def flush(self, timeout: float, logger: logging.Logger) -> bool:
         """Wait for the sinks that write later; True if nothing is left waiting."""

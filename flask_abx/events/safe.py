@@ -70,15 +70,18 @@ def _scalar(value: object) -> Any:  # noqa: ANN401 - JSON, or the mark for somet
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
-        return str(value)
+        # The methods of the type itself: a subclass may answer anything.
+        return str.__str__(value)
     if isinstance(value, int):
-        return int(value) if value.bit_length() <= MAX_BITS else "<int>"
+        whole = int.__pos__(value)
+        return whole if whole.bit_length() <= MAX_BITS else "<int>"
     if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
+        number = float.__pos__(value)
+        return number if math.isfinite(number) else None
     if isinstance(value, Decimal):
         return _number(value)
     if isinstance(value, datetime | date | time):
-        return value.isoformat()
+        return str(value.isoformat())
     return UNKNOWN
 
 

@@ -41,13 +41,13 @@ def is_silent(environ: WSGIEnvironment) -> bool:
     return False
 
 
-def is_cross_site_write(environ: WSGIEnvironment) -> bool:
-    """Tell whether another site's page sent this, so that the browser kept our cookie.
+def is_read(environ: WSGIEnvironment) -> bool:
+    """Tell whether the method only asks."""
+    return environ.get("REQUEST_METHOD") in _READS
 
-    What is set in the answer would replace the cookie that was not sent along.
-    """
-    if environ.get("REQUEST_METHOD") in _READS:
-        return False
+
+def is_cross_site(environ: WSGIEnvironment) -> bool:
+    """Tell whether another site's page sent this, as the browser says."""
     site = environ.get("HTTP_SEC_FETCH_SITE")
     if site is not None:
         return bool(site == "cross-site")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING
 
 from flask import current_app, g, has_request_context, request
@@ -14,9 +14,9 @@ from flask_abx.runtime.unit import GivenIdentity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextvars import Token
     from types import TracebackType
 
+    from _typeshed.wsgi import WSGIEnvironment
     from flask import Flask, Request
 
 
@@ -49,12 +49,24 @@ def current_scope() -> Scope:
     if frame is not None and frame.app is not app:
         # The context of another application, within a request of the first.
         key = f"{ENVIRON_KEY}:{id(app)}"
-        frame = environ.get(key)
+        frame = environ.get(key) or _frame_within(frame, app, environ)
+        environ[key] = frame
     # A frame that has another environ came in a copy of that request's.
     if frame is None or frame.is_of_another(environ):
         frame = environ[key] = Frame(app, state_of(app), environ)
         _close_later(app, frame)
     return frame.open(environ)
+
+
+def _frame_within(outer: Frame, app: Flask, environ: WSGIEnvironment) -> Frame:
+    """Frame another application within a request, whose response is not its own."""
+    if outer.environ is not None:
+        outer.open(outer.environ).is_resolved = True
+    frame = Frame(app, state_of(app), environ)
+    # It can set no cookie here, so it names no visitor either.
+    frame.is_started = True
+    _close_later(app, frame)
+    return frame
 
 
 def variant_of(key: str, default: str) -> str:
@@ -128,11 +140,29 @@ class UnitBlock:
     ) -> None:
         del kind, error, trace
         scope, outer, token = self._stack.pop()
-        _entered.reset(token)
-        if outer is not None:
-            outer.is_resolved |= scope.is_resolved
-        if outer is not None and not outer.is_finished:
-            # One request hands over one batch.
-            outer.records.extend(scope.records)
-            scope.records.clear()
+        try:
+            _hand_over(scope, outer)
+        finally:
+            _leave(token)
+
+
+def _hand_over(scope: Scope, outer: Scope | None) -> None:
+    if outer is None:
         scope.finish()
+        return
+    outer.is_resolved |= scope.is_resolved
+    # One request hands over one batch.
+    outer.records.extend(scope.records)
+    scope.records.clear()
+    scope.finish()
+    if outer.is_finished:
+        outer.deliver()
+
+
+def _leave(token: Token[Scope | None]) -> None:
+    try:
+        _entered.reset(token)
+    except ValueError:
+        # A generator that ends in another context than it began in.
+        before = token.old_value
+        _entered.set(None if before is Token.MISSING else before)

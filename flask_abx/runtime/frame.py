@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from flask_abx.runtime.client import is_bot
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from flask_abx.runtime.state import State
 
 ENVIRON_KEY = "flask_abx.request"
+_opening = Lock()
 
 
 class Frame:
@@ -68,9 +70,8 @@ class Frame:
         self.app = app
         self.state = state
         self.environ: WSGIEnvironment | None = environ
-        # Where the environ stands tells it from its copies, when all is over too. A
-        # middleware within may hand on a copy, so the first to ask has the right one.
-        self._place = 0 if start_response is not None else id(environ)
+        # Where the environ stands tells it from its copies when all is over.
+        self._place = id(environ)
         self.ruleset = state.store.ruleset()
         self.is_started = False
         self.is_streamed = False
@@ -82,23 +83,34 @@ class Frame:
 
     def is_of_another(self, environ: WSGIEnvironment) -> bool:
         """Tell whether it stands for another request than this one."""
-        if not self._place:
-            self._place = id(environ)
-            if self.environ is not None:
-                self.environ = environ
-        return self._place != id(environ)
+        live = self.environ
+        if live is None:
+            return self._place != id(environ)
+        if live is environ:
+            return False
+        # A middleware within may hand on a copy: it has the same body and cookies.
+        is_same_body = environ.get("wsgi.input") is live.get("wsgi.input")
+        is_same_jar = environ.get("HTTP_COOKIE") == live.get("HTTP_COOKIE")
+        return not (is_same_body and is_same_jar)
 
     def open(self, environ: WSGIEnvironment) -> Scope:
         """Give the scope of the request."""
         scope = self.scope
         if scope is None:
-            scope = self.scope = Scope(self.app, self.state, environ, self.ruleset)
-            scope.is_resolved = bool(self._recalled)
-            scope.reading = self._reading
-            scope.is_started = self.is_started
-            scope.is_finished = self.environ is None
-        elif scope.environ is None:
+            # Copied contexts may ask at the same time, from several threads.
+            with _opening:
+                return self.scope or self._make(environ)
+        if scope.environ is None:
             scope.environ = environ
+        return scope
+
+    def _make(self, environ: WSGIEnvironment) -> Scope:
+        scope = Scope(self.app, self.state, environ, self.ruleset)
+        scope.is_resolved = bool(self._recalled)
+        scope.reading = self._reading
+        scope.is_started = self.is_started
+        scope.is_finished = self.environ is None
+        self.scope = scope
         return scope
 
     def recall(self, key: str) -> str | None:
@@ -108,7 +120,6 @@ class Frame:
         """
         if not self._is_recalled:
             self._is_recalled = True
-            self._place = self._place or id(self.environ)
             self._recalled = self._entries()
         if self._recalled is None:
             return None

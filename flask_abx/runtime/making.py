@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
@@ -85,7 +86,7 @@ def event(
 
 def _number(value: object) -> Number | None:
     # A subclass may print itself as something that is no number in JSON.
-    for plain in (int, float):
+    for plain in (int, float, Decimal):
         if isinstance(value, plain) and not isinstance(value, bool):
             return plain(value)
     # What is no number is found when the record is checked.

@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flask_abx.events.safe import shown
-from flask_abx.runtime.client import is_bot, is_cross_site_write, is_secure, is_silent
+from flask_abx.runtime.client import (
+    is_bot,
+    is_cross_site,
+    is_read,
+    is_secure,
+    is_silent,
+)
 from flask_abx.runtime.consent import GIVEN, STORAGE, ask
 from flask_abx.runtime.cookie import NOTHING, UNREAD
 from flask_abx.runtime.override import NONE, Preview, is_asked_for, preview_of
@@ -198,10 +204,15 @@ class Requester:
             and self.state.settings.enabled
             and not self.is_silent
             and not self.is_bot
-            and not is_cross_site_write(self.environ)
+            and (self.has_cookie or not self._is_without_jar(self.environ))
             and self.consents(STORAGE)
             and self._can_send_cookie(self.environ)
         )
+
+    def _is_without_jar(self, environ: WSGIEnvironment) -> bool:
+        """Tell whether the browser may hold a cookie of ours that it did not send."""
+        is_strict = self.state.settings.cookie_samesite == "Strict"
+        return is_cross_site(environ) and (is_strict or not is_read(environ))
 
     def _can_send_cookie(self, environ: WSGIEnvironment) -> bool:
         if is_secure(environ) or not self.state.cookie.is_secure(environ):
@@ -239,5 +250,6 @@ class Requester:
     def forget(self) -> None:
         """Ask again who it is, as somebody logged in or out."""
         self._units.clear()
+        self._consents.clear()
         if self._identity is not None:
             self._identity.forget()

@@ -129,7 +129,7 @@ SPELLED: dict[str, tuple[object, object]] = {
     "set": ({3, 1, 2}, [1, 2, 3]),
     "keys": ({1: "a", None: "b"}, {"1": "a", "None": "b"}),
     "broken": ([Broken(), 1], ["<Broken>", 1]),
-    "broken text": (BrokenText("x"), "<BrokenText>"),
+    "broken text": (BrokenText("x"), "x"),
     "broken mapping": ({"a": BrokenMapping()}, {"a": "<BrokenMapping>"}),
 }
 

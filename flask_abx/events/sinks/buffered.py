@@ -115,19 +115,23 @@ class Buffered:
                 batch = tuple(self._waiting)
                 self._waiting.clear()
                 self._writing = len(batch)
-            self._write(batch)
-            with self._changed:
-                self._writing = 0
-                self._changed.notify_all()
+            try:
+                self._write(batch)
+            finally:
+                with self._changed:
+                    self._writing = 0
+                    self._changed.notify_all()
 
     def _write(self, batch: Sequence[Record]) -> None:
         try:
             self.sink.write(batch)
-        except Exception:
+        except BaseException as error:
             if self.tally.count("failed", len(batch)):
                 logging.getLogger(_logger).exception(
                     "Sink %s lost %d records.", type(self.sink).__name__, len(batch)
                 )
+            if not isinstance(error, Exception):
+                raise
 
     def _drain(self) -> None:
         if not self.flush(self._exit_timeout):
