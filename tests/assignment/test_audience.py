@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from types import MappingProxyType
 
 import pytest
@@ -328,18 +327,3 @@ def compiled_or_none(
         if not error.faults:
             raise
         return None
-
-
-def test_a_rule_of_three_clauses_is_cheap() -> None:
-    rule = {"country": {"$in": ["DE", "AT"]}, "age": {"$gte": 18}, "plan": "pro"}
-    predicate = compile_audience(rule, {})
-    attributes: dict[str, object] = {"country": "AT", "age": 30, "plan": "pro"}
-    best = min(_seconds(predicate, attributes) for _ in range(20))
-    assert best < 2e-6
-
-
-def _seconds(predicate: Predicate, attributes: dict[str, object]) -> float:
-    start = time.perf_counter()
-    for _ in range(1_000):
-        predicate(attributes)
-    return (time.perf_counter() - start) / 1_000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
@@ -59,12 +58,7 @@ def test_a_huge_cookie_is_refused_before_anybody_looks_into_it(
     with pytest.raises(AssertionError):
         codec.verify(Unread("1~.short"))
     environ = {"HTTP_COOKIE": f"{NAME}={text}", "wsgi.url_scheme": "https"}
-    times = []
-    for _ in range(20):
-        start = perf_counter()
-        assert codec.read(environ) is None
-        times.append(perf_counter() - start)
-    assert min(times) < 0.001
+    assert codec.read(environ) is None
 
 
 @pytest.mark.check(18)
