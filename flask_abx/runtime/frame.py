@@ -146,10 +146,8 @@ class Frame:
         self, status: str, headers: Headers, exc_info: OptExcInfo | None = None
     ) -> Callable[[bytes], object]:
         """Start the response, with the headers that the request made necessary."""
-        # The list is the caller's, who may send it again.
-        headers = list(headers)
         try:
-            self._add_to(status, headers)
+            headers = self._with_ours(status, headers)
         except Exception:
             self.app.logger.exception("The headers of a response were not written.")
         self.is_started = True
@@ -161,10 +159,10 @@ class Frame:
             return start_response(status, headers)
         return start_response(status, headers, exc_info)
 
-    def _add_to(self, status: str, headers: Headers) -> None:
+    def _with_ours(self, status: str, headers: Headers) -> Headers:
         scope, environ = self.scope, self.environ
         if environ is None:
-            return
+            return headers
         if is_made_later(status, headers):
             self.is_streamed = True
             # Another application that is mounted within frames its own pages.
@@ -172,11 +170,16 @@ class Frame:
                 scope = self._prepare_stream(environ, headers)
         if scope is None and environ.get("QUERY_STRING") and is_asked_for(environ):
             scope = self._ask_for_override(environ)
+        if scope is None and not self._recalled:
+            return headers
+        # The list is the caller's, who may send it again.
+        headers = list(headers)
         if scope is not None:
             scope.is_resolved |= bool(self._recalled)
             write_headers(scope, headers)
-        elif self._recalled:
+        else:
             make_private(headers, self.state.tally, self.app.logger)
+        return headers
 
     def _ask_for_override(self, environ: WSGIEnvironment) -> Scope | None:
         config = self.app.config

@@ -23,7 +23,7 @@ _WITHOUT_BODY = frozenset({"204", "304"})
 def is_made_later(status: str, headers: Headers) -> bool:
     """Tell whether a body is made after the headers, as its length is not known."""
     for name, _ in headers:
-        if name.lower() == "content-length":
+        if name == "Content-Length" or name.lower() == "content-length":
             return False
     return status[:3] not in _WITHOUT_BODY and status[:1] != "1"
 
