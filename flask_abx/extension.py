@@ -8,6 +8,7 @@ from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flask_abx.assignment.decision import USER, VISITOR
 from flask_abx.cli.group import create_group
 from flask_abx.contrib import flask_login
 from flask_abx.errors import ConfigError, SetupError
@@ -341,13 +342,13 @@ def _tell_unknown_units(app: Flask, state: State) -> None:
                 "control: register @abx.%s.",
                 rule.key,
                 rule.unit[0],
-                "unit_loader" if rule.unit[0] == "user" else "attributes_loader",
+                "unit_loader" if rule.unit[0] == USER else "attributes_loader",
             )
 
 
 def _is_told(kind: str, app: Flask, state: State) -> bool:
-    if kind == "visitor":
+    if kind == VISITOR:
         return True
-    if kind == "user":
+    if kind == USER:
         return state.hooks.unit_loader is not None or hasattr(app, "login_manager")
     return state.hooks.attributes_loader is not None

@@ -38,6 +38,15 @@ class Reason(StrEnum):
     TRAFFIC = "traffic"
     ALLOCATED = "allocated"
 
+    @property
+    def counts(self) -> bool:
+        """True for the two reasons that put a unit into the experiment."""
+        return self is Reason.STICKY or self is Reason.ALLOCATED
+
+
+VISITOR = "visitor"
+USER = "user"
+
 
 class Unit(NamedTuple):
     """Who is assigned: the type (``visitor``, ``user``, an attribute) and the id."""

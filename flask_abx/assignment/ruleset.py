@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from flask_abx.assignment.audience import compile_audience
-from flask_abx.assignment.decision import Assignment, FlagValues, Reason
+from flask_abx.assignment.decision import USER, VISITOR, Assignment, FlagValues, Reason
 from flask_abx.assignment.position import places
 from flask_abx.experiments.lifecycle import Status
 
@@ -103,7 +103,7 @@ class Rule:
                 experiment=self.key,
                 iteration=self.iteration,
                 variant=variant,
-                in_experiment=reason is Reason.STICKY,
+                in_experiment=reason.counts,
                 reason=reason,
                 flags=self.variants[variant],
             )
@@ -162,13 +162,13 @@ def compile_ruleset(
         flags=MappingProxyType(_flags(document, rules)),
         attribute_units=_attribute_units(rules.values()),
         uses_visitors=any(
-            rule.counted and "visitor" in rule.unit for rule in rules.values()
+            rule.counted and VISITOR in rule.unit for rule in rules.values()
         ),
         recalled=MappingProxyType(
             {
                 key: rule
                 for key, rule in rules.items()
-                if rule.is_open and rule.unit[0] == "visitor"
+                if rule.is_open and rule.unit[0] == VISITOR
             }
         ),
     )
@@ -246,9 +246,13 @@ def _answers(
     control = experiment.control.key
 
     def answer(key: str, reason: Reason) -> Assignment:
-        counts = reason is Reason.ALLOCATED
         return Assignment(
-            experiment.key, experiment.iteration, key, counts, reason, variants[key]
+            experiment.key,
+            experiment.iteration,
+            key,
+            reason.counts,
+            reason,
+            variants[key],
         )
 
     outside = answer(control, Reason.TRAFFIC)
@@ -325,4 +329,4 @@ def _flags(document: Document, rules: Mapping[str, Rule]) -> dict[str, FlagRule]
 
 def _attribute_units(rules: Iterable[Rule]) -> tuple[str, ...]:
     named = {kind for rule in rules if rule.counted for kind in rule.unit}
-    return tuple(sorted(named - {"visitor", "user"}))
+    return tuple(sorted(named - {VISITOR, USER}))

@@ -8,11 +8,11 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
-from flask_abx.assignment.decision import Unit
+from flask_abx.assignment.decision import USER, VISITOR, Unit
 from flask_abx.errors import UsageError
 from flask_abx.events.records import Event, Exposure, digest_of, fresh_id
 from flask_abx.events.safe import json_safe, shown
-from flask_abx.runtime.unit import USER, VISITOR, first_unit, unit_id
+from flask_abx.runtime.unit import first_unit, unit_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

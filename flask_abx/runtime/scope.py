@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from flask_abx.assignment.decide import decide
-from flask_abx.assignment.decision import Assignment, Reason, Unit
+from flask_abx.assignment.decision import VISITOR, Assignment, Reason, Unit
 from flask_abx.errors import UnknownExperiment
 from flask_abx.events.safe import shown
 from flask_abx.events.signals import emit, event_tracked, unit_exposed
@@ -20,7 +20,6 @@ from flask_abx.runtime.consent import MEASUREMENT
 from flask_abx.runtime.override import unknown_experiment
 from flask_abx.runtime.requester import Requester
 from flask_abx.runtime.strict import checked
-from flask_abx.runtime.unit import VISITOR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

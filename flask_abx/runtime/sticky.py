@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from flask_abx.assignment.decision import USER, VISITOR
 from flask_abx.runtime.cookie import MAX_UNITS, Entries, Entry, Memory, tag_of
 
 if TYPE_CHECKING:
     from flask_abx.assignment.decision import Unit
     from flask_abx.assignment.ruleset import Rule
-
-VISITOR = "visitor"
-USER = "user"
 
 
 class Sticky:

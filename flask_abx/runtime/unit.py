@@ -7,16 +7,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
-from flask_abx.assignment.decision import Unit
+from flask_abx.assignment.decision import USER, VISITOR, Unit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flask_abx.runtime.hooks import AttributesLoader
     from flask_abx.runtime.sticky import Sticky
-
-VISITOR = "visitor"
-USER = "user"
 
 
 def unit_id(value: object) -> str | None:
