@@ -50,6 +50,18 @@ class DefinitionError(ABXError, ValueError):
         return type(self), (self.faults,)
 
 
+class ChangeRefused(ABXError, RuntimeError):  # noqa: N818 - named after what happened
+    """A change of an experiment is not made, and nothing was written.
+
+    Args:
+        reasons: Why, each a full sentence with the way out.
+    """
+
+    def __init__(self, *reasons: str) -> None:
+        self.reasons = reasons
+        super().__init__("\n".join(reasons))
+
+
 class UnknownExperiment(ABXError, LookupError):  # noqa: N818 - named after what is unknown
     """Code asked for an experiment that is not defined."""
 

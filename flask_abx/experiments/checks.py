@@ -44,6 +44,12 @@ def check_document(document: Document) -> Iterator[Fault]:
         yield from rule(document)
 
 
+def check_rivals(document: Document) -> Iterator[Fault]:
+    """Find where live experiments get into each other's way."""
+    yield from _layers(document)
+    yield from _flag_clashes(document)
+
+
 def _variants(experiment: Experiment, root: str) -> Iterator[Fault]:
     keys = [variant.key for variant in experiment.variants]
     for key in sorted({key for key in keys if keys.count(key) > 1}):
@@ -245,7 +251,7 @@ def _segments(document: Document) -> Iterator[Fault]:
             yield from check_condition(segment, f"segments.{key}")
             named[key] = segment_names(segment)
     for key in named:
-        if key in _reachable(key, named):
+        if key in reachable(key, named):
             yield Fault(f"segments.{key}", "refers to itself, break the circle.")
     for place, operator, name in sorted(set(references(document))):
         if name not in document.segments:
@@ -276,7 +282,13 @@ def references(document: Document) -> Iterator[tuple[str, str, str]]:
                 yield f"segments.{key}", operator, name
 
 
-def _reachable(key: str, named: Mapping[str, frozenset[str]]) -> set[str]:
+def reachable(key: str, named: Mapping[str, frozenset[str]]) -> set[str]:
+    """Collect the segments that a segment refers to, through others too.
+
+    Args:
+        key: The segment to begin with.
+        named: The names that each segment refers to by itself.
+    """
     seen: set[str] = set()
     waiting = list(named[key])
     while waiting:

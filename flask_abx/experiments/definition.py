@@ -54,9 +54,48 @@ def parse(source: Mapping[str, Any]) -> Document:
         if name not in _SECTIONS
     ]
     parts = {name: _section(name, source.get(name), faults) for name in _SECTIONS}
-    document = Document.model_construct(None, **parts)
-    for experiment in document.experiments.values():
+    for experiment in parts["experiments"].values():
         faults.extend(check_experiment(experiment))
+    return _assembled(parts, faults)
+
+
+def parse_entry(section: str, key: str, body: object) -> Any:  # noqa: ANN401 - of its section
+    """Turn one definition into its part of the model.
+
+    Args:
+        section: Where it stands, such as ``experiments``.
+        key: The name it stands under.
+        body: Its content, as in `parse`.
+
+    Raises:
+        DefinitionError: With every fault that it has by itself.
+    """
+    faults: list[Fault] = []
+    parsed = _section(section, {key: body}, faults)
+    for entry in parsed.values():
+        if isinstance(entry, Experiment):
+            faults.extend(check_experiment(entry))
+    if faults:
+        raise DefinitionError(faults)
+    return parsed[key]
+
+
+def assemble(parts: Mapping[str, Mapping[str, Any]]) -> Document:
+    """Put parsed definitions together to a document.
+
+    Args:
+        parts: By section and key, what `parse_entry` gave.
+
+    Raises:
+        DefinitionError: With every fault between them.
+    """
+    return _assembled(parts, [])
+
+
+def _assembled(
+    parts: Mapping[str, Mapping[str, Any]], faults: list[Fault]
+) -> Document:
+    document = Document.model_construct(None, **parts)
     faults.extend(check_document(document))
     if faults:
         raise DefinitionError(faults)

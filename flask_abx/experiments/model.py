@@ -226,13 +226,14 @@ class Document(Form):
     def canonical(self) -> dict[str, Any]:
         """The document as plain JSON values, without what equals its default."""
         return {
-            section: {key: _plain(entry) for key, entry in entries.items()}
+            section: {key: plain(entry) for key, entry in entries.items()}
             for section in Document.model_fields
             if (entries := getattr(self, section))
         }
 
 
-def _plain(entry: object) -> object:
+def plain(entry: Form | tuple[str, ...] | dict[str, JsonValue]) -> Any:  # noqa: ANN401 - JSON
+    """Give one definition as plain JSON values, without what equals its default."""
     if isinstance(entry, Form):
         return entry.model_dump(mode="json", exclude_defaults=True)
     return list(entry) if isinstance(entry, tuple) else entry
