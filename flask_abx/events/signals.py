@@ -21,6 +21,8 @@ _signals = Namespace()
 unit_exposed = _signals.signal("abx.unit-exposed")
 #: Sent when code tracks an event, with ``event``.
 event_tracked = _signals.signal("abx.event-tracked")
+#: Sent after a change of a definition is committed, with ``change``.
+experiment_changed = _signals.signal("abx.experiment-changed")
 
 
 class Sender(Protocol):

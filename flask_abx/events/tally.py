@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from threading import Lock
 from time import monotonic
+
+from flask_abx.events.locks import ProcessLock
 
 #: Seconds between two log lines about the same thing.
 QUIET = 60.0
@@ -18,7 +19,7 @@ class Tally:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self._told: dict[str, float] = {}
-        self._lock = Lock()
+        self._lock = ProcessLock()
 
     def count(self, name: str, number: int = 1) -> bool:
         """Count a trouble; True when it is time to log it (once a minute)."""

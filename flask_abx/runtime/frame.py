@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from threading import Lock
 from typing import TYPE_CHECKING
 
+from flask_abx.events.locks import ProcessLock
 from flask_abx.runtime.client import is_bot
 from flask_abx.runtime.cookie import UNREAD
 from flask_abx.runtime.headers import (
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from flask_abx.runtime.state import State
 
 ENVIRON_KEY = "flask_abx.request"
-_opening = Lock()
+_opening = ProcessLock()
 
 
 class Frame:
@@ -72,7 +72,7 @@ class Frame:
         self.environ: WSGIEnvironment | None = environ
         # Where the environ stands tells it from its copies when all is over.
         self._place = id(environ)
-        self.ruleset = state.store.ruleset()
+        self.ruleset = state.ruleset()
         self.is_started = False
         self.is_streamed = False
         self.scope: Scope | None = None

@@ -11,6 +11,7 @@ from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from flask_abx.events.locks import ProcessLock
 from flask_abx.events.tally import Tally
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from flask_abx.events.sinks.base import Sink
 
 _logger = "flask_abx"
-_restarting = threading.Lock()
+_restarting = ProcessLock()
 #: Seconds without a record after which the thread ends, until the next one.
 IDLE = 10.0
 

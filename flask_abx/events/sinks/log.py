@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import sys
-from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple, TextIO
+
+from flask_abx.events.locks import ProcessLock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +41,7 @@ class LogSink:
     def __init__(self, tally: Tally) -> None:
         self._tally = tally
         self._logger: logging.Logger | None = None
-        self._lock = Lock()
+        self._lock = ProcessLock()
 
     def write(self, batch: Sequence[Record]) -> None:
         """Log the batch, one record a line."""
