@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask_abx.assignment.decision import Assignment, Reason
 from flask_abx.errors import (
     ABXError,
+    ChangeRefused,
     ConfigError,
     DefinitionError,
     Fault,
@@ -14,11 +15,12 @@ from flask_abx.errors import (
     UsageError,
 )
 from flask_abx.events.records import Event, Exposure
-from flask_abx.events.signals import event_tracked, unit_exposed
+from flask_abx.events.signals import event_tracked, experiment_changed, unit_exposed
 from flask_abx.events.sinks.base import Sink
 from flask_abx.events.sinks.buffered import Buffered
 from flask_abx.events.sinks.memory import MemorySink
 from flask_abx.extension import ABX
+from flask_abx.stores.change import Change
 
 __version__ = "0.1.0"
 
@@ -27,6 +29,8 @@ __all__ = [
     "ABXError",
     "Assignment",
     "Buffered",
+    "Change",
+    "ChangeRefused",
     "ConfigError",
     "DefinitionError",
     "Event",
@@ -40,5 +44,6 @@ __all__ = [
     "UnknownVariant",
     "UsageError",
     "event_tracked",
+    "experiment_changed",
     "unit_exposed",
 ]

@@ -8,7 +8,6 @@ from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flask_abx.assignment.decision import USER, VISITOR
 from flask_abx.cli.group import create_group
 from flask_abx.contrib import flask_login
 from flask_abx.errors import ConfigError, SetupError
@@ -18,14 +17,14 @@ from flask_abx.events.sinks.file import FileSink
 from flask_abx.events.sinks.log import LogSink
 from flask_abx.events.sinks.memory import MemorySink
 from flask_abx.events.tally import Tally
-from flask_abx.experiments.checks import unknown_segments
 from flask_abx.runtime.cookie import CookieCodec
 from flask_abx.runtime.current import UnitBlock, current_scope, variant_of
 from flask_abx.runtime.hooks import Hooks
 from flask_abx.runtime.making import UNSET
 from flask_abx.runtime.middleware import Middleware
+from flask_abx.runtime.omissions import tell_omissions
 from flask_abx.runtime.payload import payload
-from flask_abx.runtime.state import EXTENSION, State
+from flask_abx.runtime.state import EXTENSION, State, Storage
 from flask_abx.runtime.unit import GivenIdentity
 from flask_abx.runtime.variants import mirror_in_g
 from flask_abx.settings import Settings, read_settings
@@ -37,15 +36,18 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from flask import Flask
+    from flask_sqlalchemy import SQLAlchemy
 
     from flask_abx.assignment.decision import Assignment
     from flask_abx.events.records import Number
     from flask_abx.runtime.hooks import (
         AttributesLoader,
+        ChangeGuard,
         Consent,
         SegmentFunction,
         UnitLoader,
     )
+    from flask_abx.runtime.storage import Place
 
 
 class ABX:
@@ -56,10 +58,24 @@ class ABX:
 
     Args:
         app: The application to set up, if it is there already.
+        db: The application's own database, where experiments and records are kept.
+        table_prefix: What the names of the tables begin with.
+        bind_key: The bind whose database holds the tables; None is the default one.
+
+    Raises:
+        SetupError: If ``db`` is no Flask-SQLAlchemy, or has such tables already.
     """
 
-    def __init__(self, app: Flask | None = None) -> None:
+    def __init__(
+        self,
+        app: Flask | None = None,
+        *,
+        db: SQLAlchemy | None = None,
+        table_prefix: str = "abx_",
+        bind_key: str | None = None,
+    ) -> None:
         self._hooks = Hooks()
+        self._place = None if db is None else _place(db, table_prefix, bind_key)
         if app is not None:
             self.init_app(app)
 
@@ -80,7 +96,7 @@ class ABX:
         root, tally = Path(app.root_path), Tally()
         state = State(
             settings=settings,
-            store=ConfigStore(settings, root, self._hooks.segments),
+            storage=self._storage(app, settings, tally),
             hooks=self._hooks,
             recorder=Recorder(_sinks(settings, root, tally), tally),
             tally=tally,
@@ -90,12 +106,23 @@ class ABX:
         self._wire(app, state)
         app.extensions[EXTENSION] = state
 
+    def _storage(self, app: Flask, settings: Settings, tally: Tally) -> Storage:
+        if self._place is None:
+            if settings.store == "sql":
+                raise ConfigError(
+                    "ABX_STORE is 'sql', but there is no database: write ABX(db=db)."
+                )
+            root = Path(app.root_path)
+            return Storage(ConfigStore(settings, root, self._hooks.segments))
+        from flask_abx.runtime.storage import open_storage
+
+        return open_storage(app, self._place, settings, self._hooks, tally)
+
     def _wire(self, app: Flask, state: State) -> None:
         def begin() -> None:
             self._hooks.is_frozen = True
             flask_login.connect(app)
-            _tell_unknown_segments(app, state)
-            _tell_unknown_units(app, state)
+            tell_omissions(app, state)
 
         app.wsgi_app = Middleware(app, state, app.wsgi_app, begin)  # type: ignore[method-assign]
         mirror_in_g(app)
@@ -267,6 +294,26 @@ class ABX:
         self._hooks.consent = function
         return function
 
+    def change_guard(self, function: ChangeGuard) -> ChangeGuard:
+        """Register who may refuse a change: a function of a `Change`.
+
+        It is called before anything is written, and raises `ChangeRefused` to forbid
+        it. Several are asked one after the other.
+
+        Raises:
+            SetupError: After the first request, or for a coroutine function.
+        """
+        self._hooks.check(function, "The change guard")
+        self._hooks.change_guards.append(function)
+        return function
+
+
+def _place(db: SQLAlchemy, prefix: str, bind_key: str | None) -> Place:
+    # Who defines experiments in the configuration alone never loads SQLAlchemy.
+    from flask_abx.runtime.storage import place_of
+
+    return place_of(db, prefix, bind_key)
+
 
 def _secret_keys(app: Flask) -> list[str | bytes]:
     """Give the keys that may have signed a cookie, the current one last."""
@@ -319,36 +366,3 @@ def _sink(entry: object, tally: Tally) -> Sink:
         f"ABX_SINKS names {entry!r}, must be 'log', 'memory', a plain "
         "function, or an object with write(batch)."
     )
-
-
-def _tell_unknown_segments(app: Flask, state: State) -> None:
-    registered = state.hooks.segments
-    for segment, place in unknown_segments(state.store.document(), registered):
-        app.logger.error(
-            "%s names the segment %r, which nothing defines, so nobody is in it: "
-            "list its ids or its condition under segments, or register a function "
-            "with @abx.segment(%r).",
-            place,
-            segment,
-            segment,
-        )
-
-
-def _tell_unknown_units(app: Flask, state: State) -> None:
-    for rule in state.store.ruleset().rules.values():
-        if rule.counted and not any(_is_told(kind, app, state) for kind in rule.unit):
-            app.logger.warning(
-                "Experiment %r is by %s, which nothing tells, so everybody gets the "
-                "control: register @abx.%s.",
-                rule.key,
-                rule.unit[0],
-                "unit_loader" if rule.unit[0] == USER else "attributes_loader",
-            )
-
-
-def _is_told(kind: str, app: Flask, state: State) -> bool:
-    if kind == VISITOR:
-        return True
-    if kind == USER:
-        return state.hooks.unit_loader is not None or hasattr(app, "login_manager")
-    return state.hooks.attributes_loader is not None

@@ -40,6 +40,7 @@ Domain = Annotated[
         r"\.?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", "a domain such as 'example.com', or None"
     ),
 ]
+Seconds = Annotated[float, Field(strict=True, ge=0, le=60)]
 
 
 class Settings(Form):
@@ -58,8 +59,26 @@ class Settings(Form):
         description="A whole document (experiments, layers, segments, metrics, flags): "
         "the path of a TOML or JSON file relative to `app.root_path`, or a mapping.",
     )
-    store: Literal["config"] | None = Field(
-        None, description="Where experiments are defined: in the configuration."
+    store: Literal["config", "sql"] | None = Field(
+        None,
+        description='Where experiments are defined: "config" or "sql"; None is the '
+        "configuration where it names any, else the database where there is one.",
+    )
+    first_wait: Seconds = Field(
+        2.0,
+        description="How long the first request of a process waits for the "
+        "definitions of the database, in seconds.",
+    )
+    refresh_seconds: Annotated[float, Field(strict=True, ge=0.1, le=300)] = Field(
+        2.0,
+        description="How often a process asks the database for changed definitions, "
+        "in seconds.",
+    )
+    ruleset_cache: str | Path | Literal[False] | None = Field(
+        None,
+        description="The folder that keeps the last known definitions for a start "
+        "without database, relative to `app.root_path`; None is the instance folder, "
+        "False keeps none.",
     )
     strict: Switch | None = Field(
         None,

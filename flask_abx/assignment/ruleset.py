@@ -130,6 +130,7 @@ class Ruleset:
         uses_visitors: True if a running experiment assigns visitors.
         recalled: The open experiments on visitors: whom the browser remembers there
             keeps the variant, and nothing else has to be asked.
+        is_ready: False while no definitions are known.
     """
 
     version: str
@@ -138,10 +139,26 @@ class Ruleset:
     attribute_units: tuple[str, ...]
     uses_visitors: bool
     recalled: Mapping[str, Rule]
+    is_ready: bool = True
+
+
+#: What stands for the definitions while none are known.
+NOT_READY = Ruleset(
+    version="",
+    rules=MappingProxyType({}),
+    flags=MappingProxyType({}),
+    attribute_units=(),
+    uses_visitors=False,
+    recalled=MappingProxyType({}),
+    is_ready=False,
+)
 
 
 def compile_ruleset(
-    document: Document, version: str, segments: Mapping[str, SegmentRule]
+    document: Document,
+    version: str,
+    segments: Mapping[str, SegmentRule],
+    earlier: tuple[Document, Ruleset] | None = None,
 ) -> Ruleset:
     """Compile a document for the hot path.
 
@@ -150,10 +167,13 @@ def compile_ruleset(
         version: The name of this version, told in records and responses.
         segments: Segments registered in code; it may grow until it is first asked.
             A segment of the document stands before one of the same name in code.
+        earlier: A document and what came of it; rules that stay the same are taken
+            over.
     """
     known = _Segments(document, segments)
+    kept = _unchanged(document, earlier)
     rules = {
-        key: _rule(experiment, document, known)
+        key: kept.get(key) or _rule(experiment, document, known)
         for key, experiment in sorted(document.experiments.items())
     }
     return Ruleset(
@@ -172,6 +192,25 @@ def compile_ruleset(
             }
         ),
     )
+
+
+def _unchanged(
+    document: Document, earlier: tuple[Document, Ruleset] | None
+) -> Mapping[str, Rule]:
+    """Find the rules of experiments that are the same objects as before."""
+    if earlier is None:
+        return {}
+    before, ruleset = earlier
+    is_same_ground = (
+        before.segments == document.segments and before.layers == document.layers
+    )
+    if not is_same_ground:
+        return {}
+    return {
+        key: ruleset.rules[key]
+        for key, experiment in document.experiments.items()
+        if before.experiments.get(key) is experiment
+    }
 
 
 class _Segments(Mapping[str, "SegmentRule"]):

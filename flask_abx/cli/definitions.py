@@ -11,6 +11,7 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
+from flask_abx.cli.application import loaded_state
 from flask_abx.cli.output import NotFound, fail, format_option, note, write
 from flask_abx.errors import DefinitionError, Fault
 from flask_abx.experiments.checks import unknown_segments
@@ -69,10 +70,9 @@ class Verdict:
 @with_appcontext
 def validate_command(file: Path | None, form: str) -> None:
     """Check the definitions of the application, or a TOML or JSON file."""
-    state = state_of(current_app)
-    registered = state.hooks.segments
+    registered = state_of(current_app).hooks.segments
     if file is None:
-        document = state.store.document()
+        document = loaded_state().store.document()
         verdict = judge(document, "The definitions", registered)
     else:
         verdict = judge_file(file, registered)

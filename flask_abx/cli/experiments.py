@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
-from flask import current_app
 from flask.cli import with_appcontext
 
 from flask_abx.assignment.audience import describe
+from flask_abx.cli.application import loaded_state
 from flask_abx.cli.output import NotFound, format_option, table, write
 from flask_abx.runtime.override import unknown_experiment
-from flask_abx.runtime.state import state_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 @with_appcontext
 def list_command(form: str) -> None:
     """List the experiments."""
-    store = state_of(current_app).store
+    store = loaded_state().store
     document = store.document()
     data = {"version": store.ruleset().version, "experiments": summaries(document)}
     write(form, data, lambda: list_text(document))
@@ -48,7 +47,7 @@ def find(key: str) -> tuple[Experiment, Rule]:
     Raises:
         NotFound: If it is not defined; names the one that may be meant.
     """
-    store = state_of(current_app).store
+    store = loaded_state().store
     rules = store.ruleset().rules
     if key not in rules:
         raise NotFound(unknown_experiment(key, rules))

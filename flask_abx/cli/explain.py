@@ -8,15 +8,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
-from flask import current_app
 from flask.cli import with_appcontext
 
 from flask_abx.assignment.decide import Person, decide
 from flask_abx.assignment.decision import Reason
 from flask_abx.assignment.explain import explain
+from flask_abx.cli.application import loaded_state
 from flask_abx.cli.experiments import find
 from flask_abx.cli.output import format_option, note, write
-from flask_abx.runtime.state import state_of
 from flask_abx.runtime.unit import unit_id
 
 if TYPE_CHECKING:
@@ -112,7 +111,7 @@ def explain_command(key: str, unit: str, attributes: dict[str, Any], form: str) 
     UNIT is an id of the first unit type that the experiment names.
     """
     experiment, rule = find(key)
-    state = state_of(current_app)
+    state = loaded_state()
     now = datetime.now(UTC)
     explanation = explain_unit(state, experiment, rule, unit, attributes, now)
     write(form, explanation.as_data(), explanation.as_text)

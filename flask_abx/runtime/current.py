@@ -94,7 +94,7 @@ def _of_context(app: Flask) -> Scope:
     scope: Scope | None = g.get(_OWN)
     if scope is None:
         state, nobody = state_of(app), GivenIdentity(None, None, {})
-        scope = Scope(app, state, None, state.store.ruleset(), nobody)
+        scope = Scope(app, state, None, state.ruleset(), nobody)
         setattr(g, _OWN, scope)
         _close_later(app, scope)
     return scope
@@ -126,7 +126,7 @@ class UnitBlock:
         outer = current_scope()
         within = _request().environ if has_request_context() else None
         # A request keeps its version; a job may run for days.
-        ruleset = outer.state.store.ruleset() if within is None else outer.ruleset
+        ruleset = outer.state.ruleset() if within is None else outer.ruleset
         scope = Scope(outer.app, outer.state, None, ruleset, self._identity)
         scope.within = within
         is_nested = within is not None or _entered.get() is outer

@@ -11,10 +11,12 @@ from flask_abx.errors import SetupError
 
 if TYPE_CHECKING:
     from flask_abx.assignment.audience import SegmentRule
+    from flask_abx.stores.change import Change
 
 UnitLoader: TypeAlias = Callable[[], Any]
 AttributesLoader: TypeAlias = Callable[[], Mapping[str, Any] | None]
 Consent: TypeAlias = Callable[[str], bool]
+ChangeGuard: TypeAlias = "Callable[[Change], None]"
 SegmentFunction: TypeAlias = Callable[[Mapping[str, Any]], bool]
 
 
@@ -25,6 +27,7 @@ class Hooks:
     unit_loader: UnitLoader | None = None
     attributes_loader: AttributesLoader | None = None
     consent: Consent | None = None
+    change_guards: list[ChangeGuard] = field(default_factory=list)
     segments: dict[str, SegmentRule] = field(default_factory=dict)
     is_frozen: bool = False
 

@@ -95,7 +95,8 @@ def unknown_experiment(key: object, rules: Mapping[str, Rule]) -> str:
     if not rules:
         return (
             f"Experiment {shown(key)} is not defined, as none is: set ABX_EXPERIMENTS "
-            "or ABX_DEFINITIONS before ABX(app)."
+            "or ABX_DEFINITIONS before ABX(app), or with ABX(app, db=db) run "
+            "`flask abx create`."
         )
     return f"Experiment {shown(key)} is not defined{suggestion(key, rules)}"
 

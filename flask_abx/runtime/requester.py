@@ -201,6 +201,7 @@ class Requester:
     def _may_store(self) -> bool:
         return (
             self.environ is not None
+            and self.ruleset.is_ready
             and self.state.settings.enabled
             and not self.is_silent
             and not self.is_bot

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from flask_abx.runtime.unit import Identity
 
 _EMPTY: Mapping[str, FlagValue] = MappingProxyType({})
+#: Nothing of such an experiment is known, so the default is served.
+_NOWHERE = (Reason.UNKNOWN, Reason.NOT_READY)
 
 
 class Scope(Requester):
@@ -103,6 +105,8 @@ class Scope(Requester):
         return assignment
 
     def _unknown(self, key: str) -> Assignment:
+        if not self.ruleset.is_ready:
+            return self._not_ready(key)
         if self.is_strict:
             raise UnknownExperiment(unknown_experiment(key, self.ruleset.rules))
         if self.state.tally.first(f"unknown_experiment:{shown(key)}"):
@@ -110,10 +114,21 @@ class Scope(Requester):
             self.app.logger.warning("%s The default is served.", message)
         return Assignment(key, 0, "control", False, Reason.UNKNOWN, _EMPTY)  # noqa: FBT003
 
+    def _not_ready(self, key: str) -> Assignment:
+        # What is served instead of a variant must not be kept for others either.
+        self.is_resolved = True
+        if self.state.tally.count("not_ready"):
+            self.app.logger.warning(
+                "No definitions are known yet, as the database has not answered: "
+                "defaults are served and nothing is recorded. `flask abx doctor` tells "
+                "what is wrong."
+            )
+        return Assignment(key, 0, "control", False, Reason.NOT_READY, _EMPTY)  # noqa: FBT003
+
     def variant(self, key: str, default: str) -> str:
         """Resolve one experiment and expose the unit."""
         assignment = self.assignment(key)
-        if assignment.reason is Reason.UNKNOWN:
+        if assignment.reason in _NOWHERE:
             return default
         if key not in self._exposed or key in self.state.forced.variants:
             self._first_read(assignment)
@@ -152,6 +167,9 @@ class Scope(Requester):
         return flag.default
 
     def _tell_unknown_flag(self, name: str) -> None:
+        if not self.ruleset.is_ready:
+            self._not_ready(name)
+            return
         if self.is_dev and self.state.tally.first(f"unknown_flag:{shown(name)}"):
             end = suggestion(name, self.ruleset.flags)
             self.app.logger.warning(
@@ -248,6 +266,10 @@ class Scope(Requester):
         if self._is_unseen() or not self.consents(MEASUREMENT):
             return
         making.check_id(self, name, id_)
+        if not self.ruleset.is_ready:
+            self.state.tally.count("record_dropped:not_ready")
+            self._not_ready(name)
+            return
         try:
             event = making.event(self, name, value, properties, id_)
             if self._is_storable(event):

@@ -14,12 +14,16 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from flask_abx.assignment.decision import Unit
+    from flask_abx.assignment.ruleset import Ruleset
     from flask_abx.events.recorder import Recorder
     from flask_abx.events.tally import Tally
     from flask_abx.runtime.cookie import CookieCodec
     from flask_abx.runtime.hooks import Hooks
     from flask_abx.settings import Settings
+    from flask_abx.stores.background import Background
     from flask_abx.stores.base import Store
+    from flask_abx.stores.database import Database
+    from flask_abx.stores.editor import Editor
 
 EXTENSION = "abx"
 #: How many exposures a process remembers of clients without a cookie.
@@ -35,6 +39,22 @@ class Forced:
 
 
 @dataclass(frozen=True, slots=True)
+class Storage:
+    """What serves the definitions of one application, and what changes them.
+
+    Attributes:
+        database: Where the tables are, if the application gave one.
+        background: The one thread that talks to it.
+        editor: Changes the definitions there, if they are defined there.
+    """
+
+    store: Store
+    database: Database | None = None
+    background: Background | None = None
+    editor: Editor | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """The parts that serve one application; made once, in `init_app`.
 
@@ -44,7 +64,7 @@ class State:
     """
 
     settings: Settings
-    store: Store
+    storage: Storage
     hooks: Hooks
     recorder: Recorder
     tally: Tally
@@ -54,6 +74,28 @@ class State:
     seen: Bounded[tuple[str, int, Unit], bool] = field(
         default_factory=lambda: Bounded(REMEMBERED)
     )
+
+    @property
+    def store(self) -> Store:
+        """Where the definitions come from."""
+        return self.storage.store
+
+    @property
+    def database(self) -> Database | None:
+        """Where the tables are, if the application gave a database."""
+        return self.storage.database
+
+    @property
+    def editor(self) -> Editor | None:
+        """Changes the definitions, if they are defined in the database."""
+        return self.storage.editor
+
+    def ruleset(self) -> Ruleset:
+        """Give the compiled definitions of this moment, and keep the thread at work."""
+        storage = self.storage
+        if storage.background is not None:
+            storage.background.touch()
+        return storage.store.ruleset()
 
 
 def state_of(app: Flask) -> State:

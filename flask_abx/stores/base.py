@@ -27,3 +27,12 @@ class Store(Protocol):
             DefinitionError: If what is there now has faults; the old stays in force.
         """
         ...
+
+    def load(self) -> None:
+        """Read the latest definitions now: for commands, which cannot wait.
+
+        Raises:
+            SetupError: If the tables are not there.
+            DefinitionError: If what is there has faults.
+        """
+        ...

@@ -74,6 +74,9 @@ class ConfigStore:
             self._seen = state
             self._document, self._ruleset = self._read()
 
+    def load(self) -> None:
+        """Keep what was read when the application was made."""
+
     def _file_state(self) -> tuple[int, int] | None:
         if self.path is None:
             return None

@@ -1,0 +1,158 @@
+"""Joining one application to its database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flask_sqlalchemy import SQLAlchemy
+
+from flask_abx.errors import ConfigError, SetupError
+from flask_abx.events.signals import emit, experiment_changed
+from flask_abx.runtime.state import Storage
+from flask_abx.schema import fit_dialect, make_tables
+from flask_abx.stores.background import Background
+from flask_abx.stores.config import ConfigStore
+from flask_abx.stores.copy import DiskCopy
+from flask_abx.stores.database import Database
+from flask_abx.stores.editor import Editor
+from flask_abx.stores.recording import Recording
+from flask_abx.stores.sql import SqlStore
+
+if TYPE_CHECKING:
+    from flask import Flask
+    from sqlalchemy import Engine
+
+    from flask_abx.events.tally import Tally
+    from flask_abx.runtime.hooks import Hooks
+    from flask_abx.schema import Tables
+    from flask_abx.settings import Settings
+    from flask_abx.stores.change import Change
+
+#: A change waits at least so long to take effect everywhere, in milliseconds.
+_SHORTEST_DELAY = 5_000
+#: How long a test waits for its own change, in seconds.
+_PATIENCE = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an application keeps the tables."""
+
+    db: SQLAlchemy
+    tables: Tables
+    prefix: str
+    bind_key: str | None
+
+
+def place_of(db: object, prefix: str, bind_key: str | None) -> Place:
+    """Make the tables on the metadata of a host.
+
+    Raises:
+        SetupError: If it is no Flask-SQLAlchemy, or has such tables already.
+    """
+    if not isinstance(db, SQLAlchemy):
+        raise SetupError(
+            f"ABX got db={db!r}, must get the SQLAlchemy object of Flask-SQLAlchemy: "
+            "write ABX(db=db)."
+        )
+    # A second ABX on the same object shares the tables of the first.
+    make = partial(db.Table, bind_key=bind_key, keep_existing=True)
+    return Place(db, make_tables(make, prefix), prefix, bind_key)
+
+
+def open_storage(
+    app: Flask, place: Place, settings: Settings, hooks: Hooks, tally: Tally
+) -> Storage:
+    """Decide where the definitions come from, and join what is needed for that.
+
+    Raises:
+        ConfigError: If the settings name two places.
+        DefinitionError: With every fault of the definitions of the configuration.
+    """
+    is_in_config = bool(settings.experiments) or settings.definitions is not None
+    if settings.store == "sql" and is_in_config:
+        raise ConfigError(
+            "ABX_STORE is 'sql', but ABX_EXPERIMENTS or ABX_DEFINITIONS is given too: "
+            "move them with `flask abx apply FILE` and leave them out."
+        )
+    _fit(app, place)
+    database = Database(place.tables, partial(_host_engine, app, place))
+    background = Background(database, settings.refresh_seconds, tally, app.logger)
+    if settings.store == "config" or (settings.store is None and is_in_config):
+        store = ConfigStore(settings, Path(app.root_path), hooks.segments)
+        background.add(Recording(database, store))
+        return Storage(store, database, background)
+    find_copy = partial(_copy, app, place, settings, database)
+    sql = SqlStore(
+        database, background, settings, hooks.segments, find_copy, tally, app.logger
+    )
+    editor = Editor(
+        database,
+        hooks.segments,
+        delay=partial(_delay, app, settings, database),
+        guard=partial(_guard, hooks),
+        tell=partial(_tell, app, background, tally),
+    )
+    return Storage(sql, database, background, editor)
+
+
+def _guard(hooks: Hooks, change: Change) -> None:
+    for guard in hooks.change_guards:
+        guard(change)
+
+
+def _tell(
+    app: Flask, background: Background, tally: Tally, changes: tuple[Change, ...]
+) -> None:
+    """Take up at once what this process has published, and tell the receivers."""
+    # A test reads on at once what it has published.
+    if app.testing:
+        background.settle(_PATIENCE)
+    else:
+        background.wake()
+    for change in changes:
+        emit(experiment_changed, app, tally, change=change)
+
+
+def _fit(app: Flask, place: Place) -> None:
+    """Add the index that one kind of database alone profits from."""
+    if place.bind_key is None:
+        address = app.config.get("SQLALCHEMY_DATABASE_URI")
+    else:
+        address = app.config.get("SQLALCHEMY_BINDS", {}).get(place.bind_key)
+    if isinstance(address, dict):
+        address = address.get("url")
+    scheme = str(address or "").partition(":")[0]
+    fit_dialect(place.tables, scheme.partition("+")[0])
+
+
+def _host_engine(app: Flask, place: Place) -> Engine:
+    with app.app_context():
+        engine: Engine = place.db.engines[place.bind_key]
+        return engine
+
+
+def _copy(
+    app: Flask, place: Place, settings: Settings, database: Database
+) -> DiskCopy | None:
+    """Give the copy on disk; none in tests, and none where it is switched off."""
+    cache = settings.ruleset_cache
+    if app.testing or cache is False:
+        return None
+    folder = Path(app.instance_path if cache is None else app.root_path)
+    if cache is not None:
+        folder /= cache
+    address = database.host.url.render_as_string(hide_password=True)
+    data = f"{address.replace(':***@', '@')}\0{place.bind_key}\0{place.prefix}"
+    return DiskCopy(folder, blake2b(data.encode(), digest_size=8).hexdigest())
+
+
+def _delay(app: Flask, settings: Settings, database: Database) -> int:
+    """Give the time that every process has to hear of a change, in milliseconds."""
+    if app.testing or database.is_in_memory:
+        return 0
+    return max(_SHORTEST_DELAY, round(2_000 * settings.refresh_seconds) + 1_000)

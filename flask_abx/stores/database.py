@@ -1,0 +1,203 @@
+"""The host's database, on connections of our own."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import create_engine, event, inspect, text
+from sqlalchemy.exc import DBAPIError
+
+from flask_abx.errors import SetupError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sqlalchemy import Connection, Engine
+    from sqlalchemy.sql.elements import TextClause
+
+    from flask_abx.schema import Tables
+
+#: How long one of our statements waits for a lock, in seconds.
+LOCK_TIMEOUT = 5
+_WRITES = "abx_writes"
+
+#: The clock of the database, in milliseconds since 1970.
+_CLOCKS: dict[str, TextClause] = {
+    "postgresql": text("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"),
+    "mysql": text("SELECT CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED)"),
+    "sqlite": text(
+        "SELECT CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER)"
+    ),
+}
+_CLOCKS["mariadb"] = _CLOCKS["mysql"]
+
+_LOCKING: dict[str, tuple[str, ...]] = {
+    "postgresql": (f"SET lock_timeout = '{LOCK_TIMEOUT}s'",),
+    "mysql": (f"SET SESSION innodb_lock_wait_timeout = {LOCK_TIMEOUT}",),
+    "sqlite": (f"PRAGMA busy_timeout = {LOCK_TIMEOUT * 1000}",),
+}
+_LOCKING["mariadb"] = _LOCKING["mysql"]
+
+
+class Database:
+    """Where the tables are, and how connections to them are made.
+
+    The engine and the pool of the host are copied, never used and never changed. Only
+    SQLite in memory has no second door: there its one connection is shared.
+
+    Args:
+        tables: The tables.
+        host: Gives the engine of the host, whose context the caller need not enter.
+    """
+
+    def __init__(self, tables: Tables, host: Callable[[], Engine]) -> None:
+        self.tables = tables
+        self._find_host = host
+        self._found: Engine | None = None
+        self._engines: dict[int, Engine] = {}
+
+    @property
+    def host(self) -> Engine:
+        """The engine of the host.
+
+        Raises:
+            SetupError: If the host's database is not set up.
+        """
+        if self._found is None:
+            try:
+                self._found = self._find_host()
+            except (RuntimeError, LookupError) as error:
+                raise SetupError(
+                    f"The database cannot be used: {error} Call `db.init_app(app)`, "
+                    "and see that ABX(bind_key=...) names one of SQLALCHEMY_BINDS."
+                ) from error
+        return self._found
+
+    @property
+    def is_in_memory(self) -> bool:
+        """True for SQLite without a file; False also where it cannot be told yet."""
+        try:
+            return is_in_memory(self.host)
+        except SetupError:
+            return False
+
+    @property
+    def own(self) -> Engine:
+        """The engine of this process for commands and changes."""
+        pid = os.getpid()
+        engine = self._engines.get(pid)
+        if engine is None:
+            engine = self.engine()
+            # What a parent opened is left to the parent.
+            self._engines = {pid: engine}
+        return engine
+
+    def engine(self) -> Engine:
+        """Make an engine of our own, for one thread of one process.
+
+        Raises:
+            SetupError: If the host's database is not set up, or of a strange kind.
+        """
+        host = self.host
+        dialect = host.dialect.name
+        if dialect not in _CLOCKS:
+            raise SetupError(
+                f"The database is {dialect!r}, must be SQLite, PostgreSQL, MariaDB or "
+                "MySQL: name a bind of such a kind with ABX(bind_key=...)."
+            )
+        if is_in_memory(host):
+            return host
+        own = create_engine(host.url, pool=host.pool.recreate())
+        options = dict(host.get_execution_options())
+        if dialect == "sqlite":
+            event.listen(own, "begin", _begin)
+        else:
+            options["isolation_level"] = "READ COMMITTED"
+        event.listen(own, "connect", _on_connect(_LOCKING[dialect], dialect))
+        return own.execution_options(**options)
+
+    def missing_table(self, engine: Engine) -> SetupError | None:
+        """Explain a failure by tables that are not there yet; None if they are."""
+        state = self.tables.state
+        try:
+            there = inspect(engine).has_table(state.name, schema=state.schema)
+        except DBAPIError:
+            return None
+        return None if there else SetupError(no_tables(state.name))
+
+
+def no_tables(name: str) -> str:
+    """Say that the tables are missing, and which command makes them."""
+    return (
+        f"There is no table {name!r} in the database: run `flask db migrate` and "
+        "`flask db upgrade`, or `flask abx db create` without Flask-Migrate."
+    )
+
+
+def is_in_memory(engine: Engine) -> bool:
+    """Tell whether it is SQLite without a file, which lives in one connection."""
+    if engine.dialect.name != "sqlite":
+        return False
+    name = engine.url.database or ""
+    return name in {"", ":memory:"} or ":memory:" in name or "mode=memory" in name
+
+
+def is_idle(engine: Engine) -> bool:
+    """Tell whether the one connection of SQLite in memory is in no transaction.
+
+    It is not checked out for that: its return would undo what the application did.
+    """
+    record = getattr(engine.pool, "connection", None)
+    driver = getattr(record, "dbapi_connection", None)
+    return not getattr(driver, "in_transaction", False)
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """Open a transaction that only reads, and never leaves anything behind."""
+    with engine.connect() as connection:
+        try:
+            yield connection
+        finally:
+            connection.rollback()
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """Open a transaction that writes: all of it is stored, or nothing."""
+    with (
+        engine.connect().execution_options(**{_WRITES: True}) as connection,
+        connection.begin(),
+    ):
+        yield connection
+
+
+def clock(connection: Connection) -> int:
+    """Ask the database what time it is, in milliseconds since 1970."""
+    return int(connection.execute(_CLOCKS[connection.dialect.name]).scalar_one())
+
+
+def _begin(connection: Connection) -> None:
+    # A transaction that reads first and writes later could never wait for its turn.
+    writes = connection.get_execution_options().get(_WRITES)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _on_connect(
+    statements: tuple[str, ...], dialect: str
+) -> Callable[[Any, object], None]:
+    def on_connect(connection: Any, record: object) -> None:  # noqa: ANN401 - a driver's own
+        del record
+        if dialect == "sqlite":
+            # The driver would begin and commit behind our back.
+            connection.isolation_level = None
+        cursor = connection.cursor()
+        for statement in statements:
+            cursor.execute(statement)
+        cursor.close()
+        if dialect != "sqlite":
+            connection.commit()
+
+    return on_connect

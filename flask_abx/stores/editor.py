@@ -1,0 +1,394 @@
+"""Changing definitions in the database: checked, guarded, published, told."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.exc import DBAPIError
+
+from flask_abx.errors import ChangeRefused, UnknownExperiment
+from flask_abx.experiments.checklist import unmet
+from flask_abx.experiments.definition import parse_entry
+from flask_abx.experiments.edits import refusals
+from flask_abx.experiments.faults import suggestion
+from flask_abx.experiments.lifecycle import Action, Status
+from flask_abx.experiments.moves import apply_move
+from flask_abx.stores.change import Author, Edit, content, moment_of
+from flask_abx.stores.compiling import Parser
+from flask_abx.stores.database import is_idle, reading
+from flask_abx.stores.history import bodies_at
+from flask_abx.stores.importing import edits_of
+from flask_abx.stores.preparing import prepare
+from flask_abx.stores.reading import (
+    BLANK,
+    Name,
+    begin_lineage,
+    read_mark,
+    read_snapshot,
+)
+from flask_abx.stores.restoring import edits_back
+from flask_abx.stores.writing import Publisher
+
+if TYPE_CHECKING:
+    from flask_abx.experiments.model import Experiment
+    from collections.abc import Callable, Collection, Container, Iterable, Mapping
+    from datetime import datetime
+
+    from sqlalchemy import Engine
+
+    from flask_abx.experiments.model import Document
+    from flask_abx.stores.change import Change
+    from flask_abx.stores.database import Database
+    from flask_abx.stores.reading import Snapshot
+
+EXPERIMENT = "experiment"
+#: How often a change is worked out anew because others published meanwhile.
+_TRIES = 100
+_NOBODY = Author()
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The latest definitions, in force or not, as somebody goes to change them."""
+
+    snapshot: Snapshot
+    document: Document
+
+    @property
+    def now(self) -> datetime:
+        """What the clock of the database showed."""
+        return moment_of(self.snapshot.now)
+
+    def experiment(self, key: str) -> Experiment:
+        """Give an experiment.
+
+        Raises:
+            UnknownExperiment: If there is none of this key.
+        """
+        try:
+            return self.document.experiments[key]
+        except KeyError:
+            known = self.document.experiments
+            raise UnknownExperiment(
+                f"Experiment {key!r} is not in the database{suggestion(key, known)}"
+            ) from None
+
+    def version_of(self, key: str) -> int:
+        """Give the version that changed an experiment last.
+
+        Raises:
+            UnknownExperiment: If there is none of this key.
+        """
+        self.experiment(key)
+        return self.snapshot.definitions[Name(EXPERIMENT, key)].version
+
+
+class Editor:
+    """Changes the definitions of one database; each call is one version, or nothing.
+
+    Args:
+        database: Where they are.
+        registered: The segments that code registers.
+        delay: Gives how long a change waits to take effect everywhere, in
+            milliseconds.
+        guard: Asked before each change is written; may raise `ChangeRefused`.
+        tell: Called after the commit with what was done.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        registered: Container[str],
+        *,
+        delay: Callable[[], int],
+        guard: Callable[[Change], None],
+        tell: Callable[[tuple[Change, ...]], None],
+    ) -> None:
+        self._database = database
+        self._registered = registered
+        self._publisher = Publisher(database.tables, delay)
+        self._guard = guard
+        self._tell = tell
+        self._parser = Parser(lambda: None)
+
+    def desk(self) -> Desk:
+        """Read the latest definitions.
+
+        Raises:
+            SetupError: If the tables are not there.
+            DefinitionError: If what is there has faults.
+        """
+        snapshot = self._snapshot(self._database.own)
+        bodies = {name: it.body for name, it in snapshot.definitions.items()}
+        return Desk(snapshot, self._parser.parse(bodies))
+
+    def create(
+        self,
+        key: str,
+        fields: Mapping[str, Any],
+        author: Author = _NOBODY,
+        *,
+        dry_run: bool = False,
+    ) -> tuple[Change, ...]:
+        """Make a draft.
+
+        Raises:
+            ChangeRefused: If the experiment exists.
+            DefinitionError: With every fault of the fields.
+        """
+
+        def plan(desk: Desk) -> Iterable[Edit]:
+            if key in desk.document.experiments:
+                raise ChangeRefused(
+                    f"Experiment {key!r} exists already, change it with "
+                    f"`flask abx edit {key}` or choose another key."
+                )
+            draft = _entry(key, {**fields, "status": Status.DRAFT.value})
+            yield Edit(Name(EXPERIMENT, key), Action.CREATE, content(draft))
+
+        return self.publish(plan, author, dry_run=dry_run)
+
+    def edit(
+        self,
+        key: str,
+        fields: Mapping[str, Any],
+        author: Author = _NOBODY,
+        *,
+        expected: int | None = None,
+        dry_run: bool = False,
+    ) -> tuple[Change, ...]:
+        """Change fields of an experiment, where that is safe.
+
+        Args:
+            key: The experiment.
+            fields: The new values; None takes a field back to its default.
+            author: Who does it.
+            expected: The version of the experiment that the author has seen; where
+                another has changed it since, nothing is written.
+            dry_run: True works everything out and writes nothing.
+
+        Raises:
+            UnknownExperiment: If there is none of this key.
+            ChangeRefused: If the edit is stale, or unsafe for a running experiment.
+            DefinitionError: With every fault of the new content.
+        """
+
+        def plan(desk: Desk) -> Iterable[Edit]:
+            before = desk.experiment(key)
+            if expected is not None and expected != desk.version_of(key):
+                raise ChangeRefused(self._difference(desk, key, expected))
+            merged = _merged(before, fields)
+            after = _entry(key, merged)
+            reasons = refusals(before, after, desk.now)
+            if reasons:
+                raise ChangeRefused(*reasons)
+            yield Edit(Name(EXPERIMENT, key), Action.EDIT, content(after))
+
+        return self.publish(plan, author, dry_run=dry_run)
+
+    def delete(
+        self, key: str, author: Author = _NOBODY, *, dry_run: bool = False
+    ) -> tuple[Change, ...]:
+        """Take a draft away.
+
+        Raises:
+            UnknownExperiment: If there is none of this key.
+            ChangeRefused: If it is no draft any more.
+        """
+
+        def plan(desk: Desk) -> Iterable[Edit]:
+            status = desk.experiment(key).status
+            if status is not Status.DRAFT:
+                raise ChangeRefused(
+                    f"Experiment {key!r} is {status}, only a draft can be deleted: "
+                    "conclude and archive it, so that what it found is kept."
+                )
+            yield Edit(Name(EXPERIMENT, key), Action.DELETE, None)
+
+        return self.publish(plan, author, dry_run=dry_run)
+
+    def move(
+        self,
+        key: str,
+        action: Action,
+        author: Author = _NOBODY,
+        *,
+        fields: Mapping[str, Any] | None = None,
+        dry_run: bool = False,
+        **options: Any,
+    ) -> tuple[Change, ...]:
+        """Do what the table of moves allows.
+
+        Args:
+            key: The experiment.
+            action: One of `MOVES`.
+            author: Who does it.
+            fields: New values that a restart brings along, as in `edit`.
+            dry_run: True works everything out and writes nothing.
+            options: What the action asks for, such as ``traffic`` or ``winner``.
+
+        Raises:
+            UnknownExperiment: If there is none of this key.
+            UnknownVariant: If an option names no variant.
+            ChangeRefused: If the state does not allow it; names what it allows.
+            DefinitionError: If it would clash with another experiment.
+        """
+
+        def plan(desk: Desk) -> Iterable[Edit]:
+            experiment = desk.experiment(key)
+            if fields:
+                options["definition"] = _entry(key, _merged(experiment, fields))
+            after = apply_move(experiment, action, desk.now, **options)
+            if action is Action.START:
+                reasons = unmet(desk.document, key, desk.now, self._registered)
+                if reasons:
+                    raise ChangeRefused(*reasons)
+            is_urgent = action.is_urgent
+            yield Edit(Name(EXPERIMENT, key), action, content(after), is_urgent)
+
+        return self.publish(plan, author, dry_run=dry_run)
+
+    def apply(
+        self,
+        source: Mapping[str, Any],
+        author: Author = _NOBODY,
+        *,
+        dry_run: bool = False,
+    ) -> tuple[Change, ...]:
+        """Take over a whole document; what it does not name stays as it is.
+
+        Status, salt, iteration and start are kept, so that nobody changes the variant.
+
+        Raises:
+            ChangeRefused: If it would do what is unsafe for a running experiment.
+            DefinitionError: With every fault.
+        """
+
+        def plan(desk: Desk) -> Iterable[Edit]:
+            return edits_of(source, desk.document, desk.now)
+
+        return self.publish(plan, author, dry_run=dry_run)
+
+    def rollback(
+        self,
+        version: int,
+        author: Author = _NOBODY,
+        *,
+        keys: Collection[str] = (),
+        dry_run: bool = False,
+    ) -> tuple[Change, ...]:
+        """Publish a new version with the content of an earlier one.
+
+        Args:
+            version: The one whose content comes back.
+            author: Who does it.
+            keys: The definitions that go back; all where none is named.
+            dry_run: True works everything out and writes nothing.
+
+        Raises:
+            ChangeRefused: If there is no such version, or an experiment cannot go back
+                because of what it has been through since.
+        """
+
+        def plan(desk: Desk) -> Iterable[Edit]:
+            newest = desk.snapshot.mark.version
+            if not 0 < version < newest:
+                raise ChangeRefused(
+                    f"There is no version {version} to go back to, the versions are 1 "
+                    f"to {newest - 1}: look at them with `flask abx audit`."
+                )
+            then = self._bodies_at(version)
+            return edits_back(then, desk.snapshot, desk.document, keys)
+
+        return self.publish(plan, author, dry_run=dry_run)
+
+    def publish(
+        self,
+        plan: Callable[[Desk], Iterable[Edit]],
+        author: Author,
+        *,
+        dry_run: bool = False,
+    ) -> tuple[Change, ...]:
+        """Work out edits, check all that comes of them, ask the guard, and write.
+
+        Where others publish meanwhile it is worked out anew: no lock is held while
+        code of the application runs.
+
+        Returns:
+            What was changed; nothing where the edits change nothing.
+        """
+        engine = self._database.own
+        for _ in range(_TRIES):
+            desk = self.desk()
+            snapshot = desk.snapshot
+            edits = tuple(plan(desk))
+            prepared = prepare(edits, snapshot.definitions, desk.document, self._parser)
+            if not prepared:
+                return ()
+            version = snapshot.mark.version + 1
+            changes = self._publisher.changes(version, prepared, author, snapshot.now)
+            for change in changes:
+                self._guard(change)
+            if dry_run:
+                return changes
+            at = self._publisher.publish(engine, snapshot.mark, prepared, author)
+            if at is not None:
+                done = self._publisher.changes(version, prepared, author, at)
+                self._tell(done)
+                return done
+        raise ChangeRefused(
+            f"Others published {_TRIES} times meanwhile, nothing is written: try again."
+        )
+
+    def _snapshot(self, engine: Engine) -> Snapshot:
+        tables = self._database.tables
+        if self._database.is_in_memory and not is_idle(engine):
+            raise ChangeRefused(
+                "The application is in a transaction on the one connection of SQLite "
+                "in memory: commit it or roll it back first."
+            )
+        try:
+            with reading(engine) as connection:
+                mark = read_mark(connection, tables)
+            if mark == BLANK:
+                begin_lineage(engine, tables)
+            return read_snapshot(engine, tables)
+        except DBAPIError as error:
+            missing = self._database.missing_table(engine)
+            if missing is not None:
+                raise missing from error
+            raise
+
+    def _bodies_at(self, version: int) -> dict[Name, str]:
+        with reading(self._database.own) as connection:
+            found = bodies_at(connection, self._database.tables, version)
+        return {name: body for name, (_, body) in found.items()}
+
+    def _difference(self, desk: Desk, key: str, expected: int) -> str:
+        """Say what has changed since a version, field by field."""
+        body = self._bodies_at(expected).get(Name(EXPERIMENT, key))
+        then: dict[str, Any] = {} if body is None else json.loads(body)
+        now = content(desk.experiment(key))
+        fields = sorted({*then, *now} - {"key"})
+        told = ", ".join(
+            f"{name} {then.get(name)!r} -> {now.get(name)!r}"
+            for name in fields
+            if then.get(name) != now.get(name)
+        )
+        return (
+            f"Experiment {key!r} was changed in version {desk.version_of(key)} since "
+            f"you read version {expected} ({told or 'nothing you can see'}): nothing "
+            "is written, look at it and edit it again."
+        )
+
+
+def _entry(key: str, content: Mapping[str, Any]) -> Experiment:
+    entry: Experiment = parse_entry("experiments", key, {**content, "key": key})
+    return entry
+
+
+def _merged(experiment: Experiment, fields: Mapping[str, Any]) -> dict[str, Any]:
+    merged = {**content(experiment), **fields}
+    return {name: value for name, value in merged.items() if value is not None}
