@@ -150,8 +150,14 @@ class Background:
         """See to it that a thread of this process is at work."""
         process = self._processes.get(os.getpid())
         life = None if process is None else process.life
-        if life is None or life.is_stuck:
+        if life is not None and not life.is_stuck:
+            return
+        try:
             self._start()
+        except Exception:
+            # The page goes on with what is known.
+            if self._tally.count("background:start"):
+                self._logger.exception("The background thread could not be started.")
 
     def wake(self) -> None:
         """Have the next round begin now, where a thread is at work."""
@@ -214,9 +220,8 @@ class Background:
         process = self._processes.get(pid)
         if process is None:
             # One step: of several threads that come first, one makes it for all.
+            # A parent's stays too: to forget its connections would be to close them.
             process = self._processes.setdefault(pid, _Process())
-            for other in [each for each in self._processes if each != pid]:
-                self._processes.pop(other, None)
         return process
 
     def _start(self) -> None:
@@ -239,7 +244,7 @@ class Background:
                 )
             life = Life(self._database)
             # The thread must not keep alive what nobody else needs.
-            weakref.finalize(self, life.end)
+            weakref.finalize(self, _end, life, os.getpid())
             life.thread = Thread(
                 target=_live,
                 args=(weakref.ref(self), life, process),
@@ -283,6 +288,12 @@ class Background:
         data = f"{os.getpid()}\0{life.rounds}".encode()
         place = blake2b(data, digest_size=1).digest()[0] / 255
         return self._interval * (1 + _JITTER * (2 * place - 1))
+
+
+def _end(life: Life, pid: int) -> None:
+    # A child has the parent's locks, but not the threads that would release them.
+    if os.getpid() == pid:
+        life.end()
 
 
 def _live(

@@ -89,9 +89,8 @@ class Database:
         pid = os.getpid()
         engine = self._engines.get(pid)
         if engine is None:
-            engine = self.engine()
-            # What a parent opened is left to the parent.
-            self._engines = {pid: engine}
+            # A parent's stays too: to forget its connections would be to close them.
+            engine = self._engines.setdefault(pid, self.engine())
         return engine
 
     def engine(self) -> Engine:

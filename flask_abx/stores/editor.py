@@ -32,16 +32,15 @@ from flask_abx.stores.restoring import edits_back
 from flask_abx.stores.writing import Publisher
 
 if TYPE_CHECKING:
-    from flask_abx.experiments.model import Experiment
     from collections.abc import Callable, Collection, Container, Iterable, Mapping
     from datetime import datetime
 
     from sqlalchemy import Engine
 
-    from flask_abx.experiments.model import Document
+    from flask_abx.experiments.model import Document, Experiment
     from flask_abx.stores.change import Change
     from flask_abx.stores.database import Database
-    from flask_abx.stores.reading import Snapshot
+    from flask_abx.stores.reading import Mark, Snapshot
 
 EXPERIMENT = "experiment"
 #: How often a change is worked out anew because others published meanwhile.
@@ -108,10 +107,16 @@ class Editor:
     ) -> None:
         self._database = database
         self._registered = registered
-        self._publisher = Publisher(database.tables, delay)
+        self._publisher = Publisher(database.tables, self._delay)
+        self._usual_delay = delay
         self._guard = guard
         self._tell = tell
         self._parser = Parser(lambda: None)
+        self._founded: Mark | None = None
+
+    def _delay(self, mark: Mark) -> int:
+        # What this process has just founded was never served by any other.
+        return 0 if mark == self._founded else self._usual_delay()
 
     def desk(self) -> Desk:
         """Read the latest definitions.
@@ -327,15 +332,15 @@ class Editor:
             prepared = prepare(edits, snapshot.definitions, desk.document, self._parser)
             if not prepared:
                 return ()
-            version = snapshot.mark.version + 1
-            changes = self._publisher.changes(version, prepared, author, snapshot.now)
+            mark = snapshot.mark
+            changes = self._publisher.changes(mark, prepared, author, snapshot.now)
             for change in changes:
                 self._guard(change)
             if dry_run:
                 return changes
-            at = self._publisher.publish(engine, snapshot.mark, prepared, author)
+            at = self._publisher.publish(engine, mark, prepared, author)
             if at is not None:
-                done = self._publisher.changes(version, prepared, author, at)
+                done = self._publisher.changes(mark, prepared, author, at)
                 self._tell(done)
                 return done
         raise ChangeRefused(
@@ -353,7 +358,7 @@ class Editor:
             with reading(engine) as connection:
                 mark = read_mark(connection, tables)
             if mark == BLANK:
-                begin_lineage(engine, tables)
+                self._founded = begin_lineage(engine, tables)
             return read_snapshot(engine, tables)
         except DBAPIError as error:
             missing = self._database.missing_table(engine)

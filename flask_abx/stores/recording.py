@@ -38,7 +38,7 @@ class Recording:
     def __init__(self, database: Database, store: Store) -> None:
         self._database = database
         self._store = store
-        self._publisher = Publisher(database.tables, lambda: 0)
+        self._publisher = Publisher(database.tables, lambda mark: 0)
         self._parser = Parser(lambda: None)
         self._recorded: Document | None = None
 

@@ -50,6 +50,8 @@ class SqlStore:
         self.serving = Serving()
         self._database = database
         self._background = background
+        self._tally = tally
+        self._logger = logger
         self._first_wait = settings.first_wait
         self._interval = settings.refresh_seconds
         self._compiler = Compiler(segments, lambda: sleep(_REST))
@@ -62,8 +64,7 @@ class SqlStore:
         """Give the compiled definitions that are in force at this moment."""
         served = self.serving.served
         if served is None:
-            self._background.wait(self._first_wait)
-            served = self.serving.advance() or self.serving.fallback
+            served = self._first()
         elif served.until is not None and monotonic() >= served.until:
             served = self.serving.advance()
         return NOT_READY if served is None else served.now.compiled.ruleset
@@ -98,3 +99,16 @@ class SqlStore:
     def standing(self) -> Standing:
         """How sure it is of what it serves."""
         return self.serving.standing(STALE_AFTER * self._interval)
+
+    def _first(self) -> Served | None:
+        """Wait for the first answer, and give what is known then."""
+        has_answered = self._background.wait(self._first_wait)
+        served = self.serving.advance() or self.serving.fallback
+        if not has_answered and self._tally.count("first_wait"):
+            self._logger.warning(
+                "The database has not answered within %g s (ABX_FIRST_WAIT): %s until "
+                "it does. Under uWSGI the background thread needs enable-threads.",
+                self._first_wait,
+                "defaults are served" if served is None else "the copy on disk serves",
+            )
+        return served

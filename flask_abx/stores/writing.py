@@ -56,10 +56,10 @@ class Publisher:
 
     Args:
         delay: Gives how long after its publication a change takes effect, in
-            milliseconds.
+            milliseconds, by the mark that it is worked out against.
     """
 
-    def __init__(self, tables: Tables, delay: Callable[[], int]) -> None:
+    def __init__(self, tables: Tables, delay: Callable[[Mark], int]) -> None:
         self._tables = tables
         self._delay = delay
 
@@ -92,23 +92,23 @@ class Publisher:
                 for each in prepared:
                     if keeps:
                         self._keep(connection, each, mark.version + 1)
-                    self._tell(connection, each, mark.version + 1, author, at)
-                    self._open_epoch(connection, each, at)
+                    self._tell(connection, each, mark, author, at)
+                    self._open_epoch(connection, each, mark, at)
                 return at
         except _Overtaken:
             return None
 
-    def effective_at(self, edit: Edit, at: int) -> int:
+    def effective_at(self, edit: Edit, mark: Mark, at: int) -> int:
         """Give the moment from which on an edit published at a moment counts."""
-        return at if edit.is_urgent else at + self._delay()
+        return at if edit.is_urgent else at + self._delay(mark)
 
     def changes(
-        self, version: int, prepared: Iterable[Prepared], author: Author, at: int
+        self, mark: Mark, prepared: Iterable[Prepared], author: Author, at: int
     ) -> tuple[Change, ...]:
         """Describe edits as the changes that they make."""
         return tuple(
             Change(
-                version=version,
+                version=mark.version + 1,
                 kind=each.edit.name.kind,
                 key=each.edit.name.key,
                 action=each.edit.action,
@@ -120,7 +120,7 @@ class Publisher:
                 channel=author.channel,
                 note=author.note,
                 at=moment_of(at),
-                effective_at=moment_of(self.effective_at(each.edit, at)),
+                effective_at=moment_of(self.effective_at(each.edit, mark, at)),
             )
             for each in prepared
         )
@@ -163,14 +163,14 @@ class Publisher:
         self,
         connection: Connection,
         each: Prepared,
-        version: int,
+        mark: Mark,
         author: Author,
         at: int,
     ) -> None:
         body = each.after
         connection.execute(
             self._tables.changes.insert().values(
-                version=version,
+                version=mark.version + 1,
                 kind=each.edit.name.kind,
                 key=each.edit.name.key,
                 action=each.edit.action.value,
@@ -182,11 +182,13 @@ class Publisher:
                 channel=author.channel,
                 note=author.note,
                 at=at,
-                effective_at=self.effective_at(each.edit, at),
+                effective_at=self.effective_at(each.edit, mark, at),
             )
         )
 
-    def _open_epoch(self, connection: Connection, each: Prepared, at: int) -> None:
+    def _open_epoch(
+        self, connection: Connection, each: Prepared, mark: Mark, at: int
+    ) -> None:
         if each.weights is None:
             return
         table, key = self._tables.epochs, each.edit.name.key
@@ -196,7 +198,7 @@ class Publisher:
         ).scalar_one()
         if last is not None and not each.opens_epoch:
             return
-        begins = self.effective_at(each.edit, at)
+        begins = self.effective_at(each.edit, mark, at)
         connection.execute(
             table.insert().values(
                 experiment=key,
