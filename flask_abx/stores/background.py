@@ -10,6 +10,8 @@ from threading import Condition, Event, Lock, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
+from sqlalchemy.exc import DBAPIError
+
 from flask_abx.stores.database import is_idle
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
+    from flask_abx.errors import SetupError
     from flask_abx.events.tally import Tally
     from flask_abx.stores.database import Database
 
@@ -276,12 +279,23 @@ class Background:
     def _do(self, job: Job, life: Life, call: Callable[..., Any]) -> None:
         try:
             call(job.run, life)
-        except Exception:
+        except Exception as error:
             # What an abandoned thread meets in the end is nobody's concern.
-            if not life.is_over and self._tally.count(f"background:{job.name}"):
+            if life.is_over or not self._tally.count(f"background:{job.name}"):
+                return
+            missing = call(self._missing_table, life, error)
+            if missing is None:
                 self._logger.exception(
                     "The background thread could not %s, it tries again.", job.name
                 )
+            else:
+                # The way out says more than the driver's traceback.
+                self._logger.error("%s", missing)  # noqa: TRY400
+
+    def _missing_table(self, life: Life, error: Exception) -> SetupError | None:
+        if not isinstance(error, DBAPIError):
+            return None
+        return self._database.missing_table(life.engine)
 
     def pause(self, life: Life) -> float:
         """Give the length of the next pause: near the interval, another each time."""

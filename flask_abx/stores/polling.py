@@ -5,8 +5,6 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from sqlalchemy.exc import DBAPIError
-
 from flask_abx.errors import DefinitionError
 from flask_abx.stores.copy import Copied
 from flask_abx.stores.database import clock, reading
@@ -63,16 +61,7 @@ class Poll:
     def run(self, life: Life) -> None:
         """Ask once, on the connections of the background thread."""
         self._read_copy()
-        try:
-            self.ask(life.engine, lambda: life.is_over)
-        except DBAPIError:
-            missing = self._database.missing_table(life.engine)
-            if missing is None:
-                raise
-            if self._tally.count("missing_table"):
-                # What to do says more than the driver's traceback.
-                self._logger.error("%s", missing)  # noqa: TRY400
-            return
+        self.ask(life.engine, lambda: life.is_over)
         self._write_copy()
 
     def ask(self, engine: Engine, is_over: Callable[[], bool]) -> None:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from flask_abx.events.locks import ProcessLock
 from flask_abx.stores.reading import BLANK, Mark
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class Serving:
         self.mark = BLANK
         self.confirmed_at: float | None = None
         self.offset = Offset()
+        self._lock = ProcessLock()
 
     @property
     def known(self) -> Mark:
@@ -89,15 +91,20 @@ class Serving:
     def adopt(self, mark: Mark, stretches: tuple[Stretch, ...]) -> None:
         """Serve what was read: the first stretch now, the others in their time."""
         first, *later = stretches
-        self.mark = mark
-        self.served = self._at_present(Served(first, tuple(later)))
+        with self._lock:
+            self.mark = mark
+            self.served = self._at_present(Served(first, tuple(later)))
 
     def advance(self) -> Served | None:
         """Give what is in force at this moment."""
         served = self.served
-        if served is not None and served.later:
-            served = self.served = self._at_present(served)
-        return served
+        if served is None or not served.later:
+            return served
+        # A request must not put back what the thread has just replaced.
+        with self._lock:
+            if self.served is not None:
+                self.served = self._at_present(self.served)
+            return self.served
 
     def _at_present(self, served: Served) -> Served:
         now, later, here = served.now, served.later, self.offset.here

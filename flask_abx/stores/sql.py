@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from flask_abx.stores.background import Background
     from flask_abx.stores.copy import DiskCopy
     from flask_abx.stores.database import Database
-    from flask_abx.stores.serving import Standing
+    from flask_abx.stores.serving import Served, Standing
 
 #: After so many intervals without an answer the definitions count as stale.
 STALE_AFTER = 3
