@@ -5,17 +5,21 @@ PORT ?= 5000
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs bench mutate wheel dev clean
+.PHONY: help demo test drills lint docs bench mutate wheel dev clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.demo ## Run the example shop (HOST=127.0.0.1 PORT=5000)
+	$(BIN)/flask --app example_app seed
 	$(BIN)/flask --app example_app run --debug --host "$(HOST)" --port "$(PORT)"
 
 test: $(VENV)/.dev ## Run the tests
 	$(BIN)/python -m pytest $(ARGS)
+
+drills: $(VENV)/.dev ## Break running servers on purpose, and print what it cost
+	$(BIN)/python -m pytest -m drill -q -s -rs tests/drills
 
 lint: $(VENV)/.dev ## Check style and types
 	$(BIN)/ruff check
@@ -48,9 +52,9 @@ $(VENV)/.pip:
 	touch $@
 
 $(VENV)/.demo: pyproject.toml $(VENV)/.pip
-	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m pip install --quiet --editable '.[toml]'
 	touch $@
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.pip
-	$(BIN)/python -m pip install --quiet --editable . --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[toml]' --group dev
 	touch $@ $(VENV)/.demo

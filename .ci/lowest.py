@@ -1,8 +1,8 @@
 """Print the lowest versions that the project admits, as a constraints file for pip.
 
-The dependencies in pyproject.toml come first, each of which has to be a lower bound
-and nothing else. With names, the lower bounds that these installed distributions set
-for what they bring along follow.
+The dependencies in pyproject.toml come first, those of extras included, each of which
+has to be a lower bound and nothing else. With names, the lower bounds that these
+installed distributions set for what they bring along follow.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 import sys
 import tomllib
 from importlib.metadata import requires
+from itertools import chain
 from pathlib import Path
 
 PYPROJECT = Path(__file__).resolve().parents[1] / "pyproject.toml"
@@ -23,10 +24,11 @@ def normal(name: str) -> str:
 
 
 def declared() -> dict[str, str]:
-    """Tell the lower bound of every dependency of the project."""
+    """Tell the lower bound of every dependency of the project and its extras."""
     project = tomllib.loads(PYPROJECT.read_text("utf-8"))["project"]
+    extras = project.get("optional-dependencies", {}).values()
     bounds = {}
-    for requirement in project["dependencies"]:
+    for requirement in chain(project["dependencies"], *extras):
         bound = BOUND.fullmatch(requirement)
         if bound is None:
             sys.exit(f"{requirement!r} is not a plain lower bound, use NAME>=VERSION.")

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from flask import Flask, render_template
 
 from example_app import basket, lab, money, pages, people
-from example_app.experiments import abx, seen
+from example_app.experiments import abx, db, seen
 from example_app.records import LastRecords
+from example_app.seed import seed_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,11 +24,14 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     app.config["SECRET_KEY"] = "kettle demo, set FLASK_SECRET_KEY in earnest"  # noqa: S105
     # No form of the demo carries a CSRF token: no other site's POST brings this cookie.
     app.config["SESSION_COOKIE_SAMESITE"] = "Lax"
-    app.config["ABX_DEFINITIONS"] = "experiments.toml"
+    # A relative path starts from the instance folder.
+    app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite:///kettle.db"
     app.config.from_prefixed_env()
     app.config.from_mapping(config)
 
+    db.init_app(app)
     abx.init_app(app)
+    app.cli.add_command(seed_command)
     app.register_blueprint(pages.bp)
     app.register_blueprint(people.bp)
     app.register_error_handler(404, not_found)

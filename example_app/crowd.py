@@ -9,6 +9,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING
 
 from flask_abx import unit_exposed
+from flask_abx.experiments.lifecycle import Status
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -49,6 +50,12 @@ class Split:
     experiment: str
     visitors: int
     shares: tuple[Share, ...]
+
+
+def can_split(rule: Rule) -> bool:
+    """Tell whether an experiment takes fresh visitors."""
+    is_open = rule.status is Status.RUNNING and not rule.closed
+    return is_open and rule.unit == ("visitor",)
 
 
 def split(app: Flask, rule: Rule, visitors: int) -> Split:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from flask_sqlalchemy import SQLAlchemy
+
 from example_app.people import signed_in
 from flask_abx import ABX
 
@@ -12,7 +14,8 @@ if TYPE_CHECKING:
 
     from flask_abx import Assignment
 
-abx = ABX()
+db = SQLAlchemy()
+abx = ABX(db=db)
 
 
 @abx.unit_loader

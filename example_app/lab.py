@@ -19,6 +19,7 @@ from flask import (
 from example_app import basket, crowd, ruler
 from example_app.experiments import abx
 from example_app.pages import priced
+from flask_abx.runtime.current import current_scope
 from flask_abx.runtime.state import state_of
 
 if TYPE_CHECKING:
@@ -60,9 +61,8 @@ def _lab() -> Lab:
 
 
 def _rules() -> Mapping[str, Rule]:
-    store = state_of(current_app).store
-    rules = store.ruleset().rules
-    return {key: rules[key] for key in store.document().experiments}
+    # The very ones that this request is served by, whatever is changed meanwhile.
+    return current_scope().ruleset.rules
 
 
 @bp.get("")
@@ -91,6 +91,7 @@ def show() -> str:
         visitor=units.get("visitor", ""),
         records=_lab().records.newest_first(),
         split=_lab().split,
+        can_split=crowd.can_split(rules[chosen]),
         crowd=CROWD,
     )
 
@@ -117,7 +118,7 @@ def another() -> ResponseReturnValue:
 def split_crowd() -> ResponseReturnValue:
     """Send a crowd of fresh visitors through the shop."""
     rule = _rules().get(request.form.get("experiment", "headline"))
-    if rule is None or rule.unit != ("visitor",):
+    if rule is None or not crowd.can_split(rule):
         abort(404)
     lab = _lab()
     lab.split = crowd.split(lab.app, rule, CROWD)

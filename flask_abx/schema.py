@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,6 +18,7 @@ from sqlalchemy import (
     Text,
 )
 from sqlalchemy.dialects.mysql import MEDIUMTEXT
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.sql.elements import conv
 
 from flask_abx.errors import SetupError
@@ -35,7 +37,9 @@ _ID = 32
 _VERSION = 20
 #: A type of at most 40 characters, a colon and an id of at most 320.
 _UNIT = 361
-_OWNER = "flask_abx"
+_OWNER = "abx"
+#: The longest name has 42 characters more, and PostgreSQL cuts off what is beyond 63.
+_PREFIX = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,19}")
 
 _OPTIONS: dict[str, Any] = {
     f"{dialect}_{option}": value
@@ -46,8 +50,6 @@ _OPTIONS: dict[str, Any] = {
         ("collate", "utf8mb4_bin"),
     )
 }
-#: Rows that are found by their key alone need no second tree on SQLite.
-_CLUSTERED: dict[str, Any] = {**_OPTIONS, "sqlite_with_rowid": False}
 
 
 class MakeTable(Protocol):
@@ -87,61 +89,72 @@ def make_tables(make: MakeTable, prefix: str) -> Tables:
         prefix: What every name begins with.
 
     Raises:
-        SetupError: If the host has a table of such a name.
+        SetupError: If the host has a table of such a name, or the prefix is none.
     """
-
-    def table(name: str, key: str, *items: SchemaItem, **options: Any) -> Table:
-        named = f"{prefix}{name}"
-        # The names are final: a naming convention of the host leaves them alone.
-        primary = PrimaryKeyConstraint(*key.split(), name=conv(f"pk_{named}"))
-        try:
-            return make(named, *items, primary, info={_OWNER: name}, **options)
-        except Exception as error:
-            raise SetupError(
-                f"The table {named!r} cannot be made: {error} "
-                "Choose other names with ABX(table_prefix=...)."
-            ) from error
-
-    def index(name: str, *columns: str) -> Index:
-        return Index(conv(f"ix_{prefix}{name}_{'_'.join(columns)}"), *columns)
-
+    _check_prefix(prefix)
+    maker = _Maker(make, prefix)
+    table, clustered = maker.table, maker.clustered
     return Tables(
-        state=table("state", "id", *_state(), **_OPTIONS),
-        definitions=table("definitions", "kind key", *_definitions(), **_OPTIONS),
-        changes=table(
-            "changes",
-            "version kind key",
-            *_changes(),
-            index("changes", "kind", "key", "version"),
-            **_OPTIONS,
-        ),
-        epochs=table("epochs", "experiment iteration epoch", *_epochs(), **_OPTIONS),
-        looks=table("looks", "experiment iteration computed_at", *_looks(), **_OPTIONS),
-        exposures=table(
+        state=table("state", "id", _state()),
+        definitions=table("definitions", "kind key", _definitions()),
+        changes=table("changes", "version kind key", _changes(), "kind key version"),
+        epochs=table("epochs", "experiment iteration epoch", _epochs()),
+        looks=table("looks", "experiment iteration computed_at", _looks()),
+        exposures=clustered(
             "exposures",
             "experiment iteration unit",
-            *_exposures(),
-            index("exposures", "unit"),
-            index("exposures", "visitor"),
-            index("exposures", "experiment", "iteration", "first_at"),
-            index("exposures", "stored_at"),
-            **_CLUSTERED,
+            _exposures(),
+            "unit",
+            "visitor",
+            "experiment iteration first_at",
+            "stored_at",
         ),
-        events=table(
-            "events", "id", *_events(), index("events", "stored_at"), **_CLUSTERED
+        events=clustered("events", "id", _events(), "stored_at"),
+        event_units=clustered(
+            "event_units", "unit name at event_id", _event_units(), "event_id"
         ),
-        event_units=table(
-            "event_units",
-            "unit name at event_id",
-            *_event_units(),
-            index("event_units", "event_id"),
-            **_CLUSTERED,
-        ),
-        links=table(
-            "links", "visitor unit", *_links(), index("links", "unit"), **_CLUSTERED
-        ),
-        erasures=table("erasures", "digest", *_erasures(), **_CLUSTERED),
+        links=clustered("links", "visitor unit", _links(), "unit"),
+        erasures=clustered("erasures", "digest", _erasures()),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    """Gives names that are final: a naming convention of the host leaves them alone."""
+
+    make: MakeTable
+    prefix: str
+
+    def table(
+        self,
+        name: str,
+        key: str,
+        columns: tuple[Column[Any], ...],
+        *indexes: str,
+        **options: Any,
+    ) -> Table:
+        named = f"{self.prefix}{name}"
+        items: list[SchemaItem] = [
+            *columns,
+            PrimaryKeyConstraint(*key.split(), name=conv(f"pk_{named}")),
+            *(
+                Index(conv(f"ix_{named}_{each.replace(' ', '_')}"), *each.split())
+                for each in indexes
+            ),
+        ]
+        try:
+            made = self.make(named, *items, info={_OWNER: name}, **_OPTIONS, **options)
+        except SQLAlchemyError as error:
+            raise SetupError(_taken(named)) from error
+        if made.info.get(_OWNER) != name:
+            raise SetupError(_taken(named))
+        return made
+
+    def clustered(
+        self, name: str, key: str, columns: tuple[Column[Any], ...], *indexes: str
+    ) -> Table:
+        # Rows that are found by their key alone need no second tree on SQLite.
+        return self.table(name, key, columns, *indexes, sqlite_with_rowid=False)
 
 
 def fit_dialect(tables: Tables, dialect: str) -> None:
@@ -156,7 +169,24 @@ def fit_dialect(tables: Tables, dialect: str) -> None:
     # Elsewhere the rows lie in the order of the key, and a value is at hand.
     if dialect == "postgresql" and name not in {each.name for each in table.indexes}:
         columns = (table.c.unit, table.c.name, table.c.at)
-        Index(name, *columns, postgresql_include=["value"])
+        added = Index(name, *columns, postgresql_include=["value"])
+        # Another application may keep the same tables in another kind of database.
+        added.ddl_if(dialect="postgresql")
+
+
+def _check_prefix(prefix: object) -> None:
+    if not isinstance(prefix, str) or _PREFIX.fullmatch(prefix) is None:
+        raise SetupError(
+            f"ABX got table_prefix={prefix!r}, must be at most 20 letters, digits and "
+            'underscores and begin with no digit: write ABX(table_prefix="abx_").'
+        )
+
+
+def _taken(name: str) -> str:
+    return (
+        f"The application has a table {name!r} of its own: choose other names for ours "
+        "with ABX(table_prefix=...)."
+    )
 
 
 def _text(name: str, length: int, *, nullable: bool = False) -> Column[str]:

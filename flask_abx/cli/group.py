@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flask.cli import AppGroup
+
+from flask_abx.cli.output import told
 
 if TYPE_CHECKING:
     from click import Command, Context
@@ -16,7 +18,25 @@ _COMMANDS = {
     "show": ("flask_abx.cli.experiments", "show_command"),
     "validate": ("flask_abx.cli.definitions", "validate_command"),
     "explain": ("flask_abx.cli.explain", "explain_command"),
+    "create": ("flask_abx.cli.editing", "create_command"),
+    "edit": ("flask_abx.cli.editing", "edit_command"),
+    "delete": ("flask_abx.cli.editing", "delete_command"),
+    "start": ("flask_abx.cli.lifecycle", "start_command"),
+    "pause": ("flask_abx.cli.lifecycle", "pause_command"),
+    "resume": ("flask_abx.cli.lifecycle", "resume_command"),
+    "close": ("flask_abx.cli.lifecycle", "close_command"),
+    "traffic": ("flask_abx.cli.lifecycle", "traffic_command"),
+    "conclude": ("flask_abx.cli.lifecycle", "conclude_command"),
+    "reopen": ("flask_abx.cli.lifecycle", "reopen_command"),
+    "restart": ("flask_abx.cli.lifecycle", "restart_command"),
+    "archive": ("flask_abx.cli.lifecycle", "archive_command"),
+    "audit": ("flask_abx.cli.audit", "audit_command"),
     "schema": ("flask_abx.cli.definitions", "schema_command"),
+    "dump": ("flask_abx.cli.exchange", "dump_command"),
+    "diff": ("flask_abx.cli.exchange", "diff_command"),
+    "apply": ("flask_abx.cli.exchange", "apply_command"),
+    "rollback": ("flask_abx.cli.exchange", "rollback_command"),
+    "db": ("flask_abx.cli.database", "db_group"),
     "doctor": ("flask_abx.cli.doctor.command", "doctor_command"),
 }
 
@@ -33,6 +53,15 @@ class _Group(AppGroup):
         module, name = _COMMANDS[cmd_name]
         command: Command = getattr(import_module(module), name)
         return command
+
+    def invoke(self, ctx: Context) -> Any:  # noqa: ANN401 - as click has it
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            ended = told(error)
+            if ended is None:
+                raise
+            raise ended from error
 
 
 def create_group() -> AppGroup:

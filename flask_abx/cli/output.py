@@ -8,11 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flask_abx.errors import ABXError, ChangeRefused, UnknownExperiment
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 #: The exit code of a check that failed; click's own is 2 for wrong usage.
 FAILED = 1
+_NOT_FOUND = 3
+#: The state of what is there does not allow it.
+_REFUSED = 4
+_EXIT_CODES: dict[type[ABXError], int] = {
+    UnknownExperiment: _NOT_FOUND,
+    ChangeRefused: _REFUSED,
+}
 
 format_option = click.option(
     "--format",
@@ -27,7 +36,15 @@ format_option = click.option(
 class NotFound(click.ClickException):
     """What the command was asked about is not there."""
 
-    exit_code = 3
+    exit_code = _NOT_FOUND
+
+
+class _Ended(click.ClickException):
+    """What the command was to do cannot be done."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code  # type: ignore[misc]  # each command has its own
 
 
 def write(form: str, data: Any, text: Callable[[], str]) -> None:  # noqa: ANN401
@@ -62,3 +79,28 @@ def table(rows: Sequence[Sequence[str]]) -> str:
         ).rstrip()
         for row in cells
     )
+
+
+def told(error: Exception) -> click.ClickException | None:
+    """Turn an error that says enough by itself into what ends a command.
+
+    Returns:
+        None where the traceback is needed.
+    """
+    if isinstance(error, ABXError):
+        codes = [code for kind, code in _EXIT_CODES.items() if isinstance(error, kind)]
+        return _Ended(str(error), codes[0] if codes else FAILED)
+    # Who has no database never loads SQLAlchemy.
+    errors = sys.modules.get("sqlalchemy.exc")
+    if errors is None or not isinstance(error, errors.DBAPIError):
+        return None
+    message = (
+        f"The database cannot be used ({reason(error)}): see that it runs, and that "
+        "its URL in the configuration is right."
+    )
+    return _Ended(message, FAILED)
+
+
+def reason(error: Exception) -> str:
+    """Say in one line what a database driver, or anything else, complains about."""
+    return " ".join(str(getattr(error, "orig", error)).split())

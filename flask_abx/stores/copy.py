@@ -6,6 +6,7 @@ import json
 import os
 from dataclasses import dataclass
 from hashlib import sha256
+from stat import S_ISREG
 from typing import TYPE_CHECKING, Any
 
 from flask_abx.stores.reading import Mark, Name
@@ -103,9 +104,7 @@ def _text(copied: Copied) -> str:
 
 def _read(path: Path) -> Copied | None:
     try:
-        if path.is_symlink() or path.stat().st_size > _MOST_BYTES:
-            return None
-        head, _, body = path.read_text(encoding="utf-8").partition("\n")
+        head, _, body = _content(path).partition("\n")
         body = body.rstrip("\n")
         told: dict[str, Any] = json.loads(head)
         if told != {"format": _FORMAT, "sha256": sha256(body.encode()).hexdigest()}:
@@ -113,6 +112,18 @@ def _read(path: Path) -> Copied | None:
         content = json.loads(body)
         mark = Mark(content["lineage"], content["version"])
         bodies = {Name(kind, key): text for kind, key, text in content["definitions"]}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return Copied(mark, bodies)
+
+
+def _content(path: Path) -> str:
+    """Read a file that is one: a link may lead anywhere, a pipe may never end."""
+    flags = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    descriptor = os.open(path, os.O_RDONLY | flags)
+    told = os.fstat(descriptor)
+    if not S_ISREG(told.st_mode) or told.st_size > _MOST_BYTES:
+        os.close(descriptor)
+        raise ValueError(f"{path} is no copy.")
+    with os.fdopen(descriptor, encoding="utf-8") as file:
+        return file.read()

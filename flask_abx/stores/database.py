@@ -26,7 +26,10 @@ _WRITES = "abx_writes"
 #: The clock of the database, in milliseconds since 1970.
 _CLOCKS: dict[str, TextClause] = {
     "postgresql": text("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"),
-    "mysql": text("SELECT CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED)"),
+    # Local time would tell one hour of the year twice.
+    "mysql": text(
+        "SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000"
+    ),
     "sqlite": text(
         "SELECT CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER)"
     ),
@@ -35,7 +38,11 @@ _CLOCKS["mariadb"] = _CLOCKS["mysql"]
 
 _LOCKING: dict[str, tuple[str, ...]] = {
     "postgresql": (f"SET lock_timeout = '{LOCK_TIMEOUT}s'",),
-    "mysql": (f"SET SESSION innodb_lock_wait_timeout = {LOCK_TIMEOUT}",),
+    "mysql": (
+        f"SET SESSION innodb_lock_wait_timeout = {LOCK_TIMEOUT}",
+        # A table that somebody alters is waited for with another patience.
+        f"SET SESSION lock_wait_timeout = {LOCK_TIMEOUT}",
+    ),
     "sqlite": (f"PRAGMA busy_timeout = {LOCK_TIMEOUT * 1000}",),
 }
 _LOCKING["mariadb"] = _LOCKING["mysql"]
@@ -140,7 +147,7 @@ def is_in_memory(engine: Engine) -> bool:
     if engine.dialect.name != "sqlite":
         return False
     name = engine.url.database or ""
-    return name in {"", ":memory:"} or ":memory:" in name or "mode=memory" in name
+    return not name or ":memory:" in name or engine.url.query.get("mode") == "memory"
 
 
 def is_idle(engine: Engine) -> bool:

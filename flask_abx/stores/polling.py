@@ -56,7 +56,7 @@ class Poll:
         self._logger = logger
         self._is_copy_read = False
         self._eras: tuple[tuple[Era, Stretch], ...] = ()
-        self._copied = BLANK
+        self._copied: Copied | None = None
 
     def run(self, life: Life) -> None:
         """Ask once, on the connections of the background thread."""
@@ -151,7 +151,8 @@ class Poll:
         except DefinitionError as error:
             self._logger.warning("The copy on disk is of no use: %s", error)
             return
-        self._serving.fallback_mark = self._copied = copied.mark
+        self._copied = copied
+        self._serving.fallback_mark = copied.mark
         self._serving.fallback = Served(Stretch(0, version, compiled))
 
     def _write_copy(self) -> None:
@@ -161,11 +162,13 @@ class Poll:
             return
         mark = Mark(self._serving.mark.lineage, served.now.version)
         for era, stretch in self._eras:
-            if mark == self._copied or stretch.compiled is not served.now.compiled:
+            copied = Copied(mark, era.bodies)
+            # An urgent change that overtakes a waiting one leaves it the same version.
+            if stretch.compiled is not served.now.compiled or copied == self._copied:
                 continue
-            self._copied = mark
+            self._copied = copied
             try:
-                self._copy.write(Copied(mark, era.bodies))
+                self._copy.write(copied)
             except OSError as error:
                 if self._tally.first("copy_not_written"):
                     self._logger.warning(

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
-from flask_abx.experiments.lifecycle import MOVES, Action, Status
+from sqlalchemy.exc import DBAPIError
+
+from flask_abx.errors import ChangeRefused, DefinitionError
+from flask_abx.experiments.definition import canonical_json, parse_entry
+from flask_abx.experiments.lifecycle import Action, Status
+from flask_abx.experiments.model import Document, Experiment
 from flask_abx.stores.change import CONFIG, Author, Edit, content
 from flask_abx.stores.compiling import Parser
 from flask_abx.stores.database import reading
 from flask_abx.stores.history import bodies_at
+from flask_abx.stores.importing import action_between
 from flask_abx.stores.preparing import prepare
 from flask_abx.stores.reading import BLANK, Name, Stored, begin_lineage, read_mark
 from flask_abx.stores.writing import Publisher
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from sqlalchemy import Engine
 
-    from flask_abx.experiments.model import Document, Experiment
     from flask_abx.stores.background import Life
     from flask_abx.stores.base import Store
     from flask_abx.stores.database import Database
+    from flask_abx.stores.reading import Mark
 
 _TRIES = 100
 _AUTHOR = Author(channel=CONFIG)
@@ -43,58 +50,118 @@ class Recording:
         self._recorded: Document | None = None
 
     def run(self, life: Life) -> None:
-        """Record the document, if it is another than the last one."""
+        """Record the document, if it is another than the last one.
+
+        Raises:
+            SetupError: If the tables are not there.
+            ChangeRefused: If something is too long to be stored, told once.
+        """
         document = self._store.document()
-        if document is not self._recorded:
-            self.record(life.engine, document)
+        if document is self._recorded:
+            return
+        try:
+            is_there = self.record(life.engine, document, lambda: life.is_over)
+        except DBAPIError as error:
+            raise self._database.missing_table(life.engine) or error from error
+        except ChangeRefused:
+            self._recorded = document
+            raise
+        if is_there:
             self._recorded = document
 
-    def record(self, engine: Engine, document: Document) -> None:
-        """Write what is new in a document as changes, all of them or none."""
-        tables = self._database.tables
+    def record(
+        self,
+        engine: Engine,
+        document: Document,
+        is_over: Callable[[], bool] = lambda: False,
+    ) -> bool:
+        """Write what is new in a document as changes, all of them or none.
+
+        Args:
+            engine: Whose connections are used.
+            document: What the configuration defines.
+            is_over: Tells whether somebody else has taken over meanwhile.
+
+        Returns:
+            False where it could not be written this time.
+
+        Raises:
+            ChangeRefused: If something is too long to be stored.
+        """
         for _ in range(_TRIES):
-            with reading(engine) as connection:
-                mark = read_mark(connection, tables)
-                if mark != BLANK:
-                    told = bodies_at(connection, tables, mark.version)
-            if mark == BLANK:
-                mark, told = begin_lineage(engine, tables), {}
-            known = {name: Stored(*each) for name, each in told.items()}
-            before = self._parser.parse({name: it.body for name, it in known.items()})
-            edits = tuple(_edits(document, before))
-            prepared = prepare(edits, known, before, self._parser)
+            mark, told = self._told(engine)
+            edits = tuple(_edits(document, told))
+            before = Document.model_construct(experiments=_experiments(edits, told))
+            prepared = prepare(edits, told, before, self._parser)
+            if is_over():
+                return False
             if not prepared:
-                return
+                return True
             done = self._publisher.publish(engine, mark, prepared, _AUTHOR, keeps=False)
             if done is not None:
-                return
+                return True
+        return False
+
+    def _told(self, engine: Engine) -> tuple[Mark, Mapping[Name, Stored]]:
+        """Read what the history says is defined."""
+        tables = self._database.tables
+        with reading(engine) as connection:
+            mark = read_mark(connection, tables)
+        if mark == BLANK:
+            # Another process may be ahead, and have published something already.
+            mark = begin_lineage(engine, tables)
+        with reading(engine) as connection:
+            found = bodies_at(connection, tables, mark.version)
+        return mark, {name: Stored(*each) for name, each in found.items()}
 
 
-def _edits(document: Document, before: Document) -> Iterator[Edit]:
-    for section in type(document).model_fields:
-        kind = section.removesuffix("s")
-        now, then = getattr(document, section), getattr(before, section)
-        for key, entry in now.items():
-            action = Action.CREATE if key not in then else Action.EDIT
-            if kind == "experiment":
-                action = _action(then.get(key), entry)
-            yield Edit(Name(kind, key), action, content(entry))
-        for key in then:
-            if key not in now:
-                yield Edit(Name(kind, key), Action.DELETE, None)
+def _edits(document: Document, told: Mapping[Name, Stored]) -> Iterator[Edit]:
+    """Compare a document with what was told last."""
+    defined: set[Name] = set()
+    for section in Document.model_fields:
+        for key, entry in getattr(document, section).items():
+            name, body = Name(section.removesuffix("s"), key), content(entry)
+            defined.add(name)
+            before = told.get(name)
+            if before is None or before.body != canonical_json(body):
+                yield Edit(name, _action(before, entry), body)
+    for name in told:
+        if name not in defined:
+            yield Edit(name, Action.DELETE, None)
 
 
-def _action(before: Experiment | None, after: Experiment) -> Action:
-    """Name what must have been done to an experiment."""
+def _action(before: Stored | None, entry: object) -> Action:
+    """Name what must have been done to a definition."""
+    usual = Action.CREATE if before is None else Action.EDIT
+    if not isinstance(entry, Experiment):
+        return usual
+    is_running = entry.status is Status.RUNNING
     if before is None:
-        is_running = after.status is Status.RUNNING
-        return Action.START if is_running else Action.CREATE
-    if before.status is after.status and before.iteration == after.iteration:
-        return Action.EDIT
-    for action, move in MOVES.items():
-        is_restart = action is Action.RESTART
-        if is_restart is not (after.iteration > before.iteration):
-            continue
-        if before.status in move.sources and move.target is after.status:
-            return action
-    return Action.APPLY
+        return Action.START if is_running else usual
+    known = _experiment(entry.key, before)
+    if known is None:
+        return usual
+    if is_running and entry.iteration > known.iteration:
+        return Action.RESTART
+    return action_between(known, entry, usual) or usual
+
+
+def _experiments(
+    edits: Iterable[Edit], told: Mapping[Name, Stored]
+) -> dict[str, Experiment]:
+    """Read the experiments of before that are edited."""
+    names = [edit.name for edit in edits if edit.name.kind == "experiment"]
+    found = ((key, _experiment(key, told.get(Name(kind, key)))) for kind, key in names)
+    return {key: experiment for key, experiment in found if experiment is not None}
+
+
+def _experiment(key: str, stored: Stored | None) -> Experiment | None:
+    """Read an experiment; None where another release wrote it in its own way."""
+    if stored is None:
+        return None
+    try:
+        body = json.loads(stored.body)
+        experiment: Experiment = parse_entry("experiments", key, body)
+    except (DefinitionError, ValueError):
+        return None
+    return experiment

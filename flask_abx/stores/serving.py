@@ -13,8 +13,8 @@ from flask_abx.stores.reading import BLANK, Mark
 if TYPE_CHECKING:
     from flask_abx.stores.compiling import Compiled
 
-#: A reading of the clock that took longer says too little, in seconds.
-_SLOW = 0.5
+#: By how much two clocks may drift apart, in milliseconds a second.
+_DRIFT = 0.1
 
 
 class Standing(StrEnum):
@@ -26,15 +26,28 @@ class Standing(StrEnum):
 
 
 class Offset:
-    """How far the clock of the database is from the one of this process."""
+    """How far the clock of the database is from the one of this process.
+
+    The quickest reading counts, until it is too old or another one contradicts it: a
+    slow one tells half of the time that it took too much or too little.
+    """
 
     def __init__(self) -> None:
         self._milliseconds: float | None = None
+        self._doubt = 0.0
+        self._noted_at = 0.0
 
     def note(self, now: int, asked: float, answered: float) -> None:
         """Take a reading: it was `now` between two moments of `monotonic`."""
-        if self._milliseconds is None or answered - asked <= _SLOW:
-            self._milliseconds = now - (asked + answered) / 2 * 1000
+        found = now - (asked + answered) / 2 * 1000
+        # The clock is told in whole milliseconds.
+        doubt = (answered - asked) / 2 * 1000 + 1
+        known = self._milliseconds
+        if known is not None:
+            known_doubt = self._doubt + (answered - self._noted_at) * _DRIFT
+            if doubt > known_doubt and abs(found - known) <= doubt + known_doubt:
+                return
+        self._milliseconds, self._doubt, self._noted_at = found, doubt, answered
 
     def here(self, moment: int) -> float:
         """Translate a moment of the database to one of `monotonic`."""

@@ -11,6 +11,7 @@ import pytest
 
 from example_app import crowd
 from flask_abx.assignment.position import position
+from flask_abx.experiments.lifecycle import Action
 from flask_abx.runtime.state import state_of
 from flask_abx.testing import recorded
 
@@ -129,4 +130,15 @@ def test_the_split_is_drawn(visitor: FlaskClient) -> None:
 
 def test_firms_are_too_few_for_a_split(visitor: FlaskClient) -> None:
     answer = visitor.post("/lab/split", data={"experiment": "bulk_prices"})
+    assert answer.status_code == 404
+
+
+def test_nobody_is_split_while_an_experiment_is_paused(
+    shop: Flask, visitor: FlaskClient
+) -> None:
+    editor = state_of(shop).editor
+    assert editor is not None
+    editor.move("headline", Action.PAUSE)
+    assert "takes no new visitors now" in visitor.get("/lab").text
+    answer = visitor.post("/lab/split", data={"experiment": "headline"})
     assert answer.status_code == 404

@@ -9,7 +9,7 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
-from flask_abx.cli.doctor import defined, people, records, serving
+from flask_abx.cli.doctor import database, defined, people, records, serving
 from flask_abx.cli.doctor.finding import Case, Level
 from flask_abx.cli.output import fail, format_option, table, write
 from flask_abx.runtime.state import state_of
@@ -25,6 +25,7 @@ CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     serving.check_fallbacks,
     serving.check_cookie,
     serving.check_proxy,
+    database.check_database,
     defined.check_enabled,
     defined.check_definitions,
     defined.check_metrics,
