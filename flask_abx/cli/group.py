@@ -66,4 +66,6 @@ class _Group(AppGroup):
 
 def create_group() -> AppGroup:
     """Make the command group of one application."""
-    return _Group("abx", help="A/B testing: look at experiments and check them.")
+    return _Group(
+        "abx", help="A/B testing: experiments from the first draft to the end."
+    )

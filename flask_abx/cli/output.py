@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flask_abx.errors import ABXError, ChangeRefused, UnknownExperiment
+from flask_abx.errors import ABXError, ChangeRefused, UnknownExperiment, UnknownVariant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,6 +20,7 @@ _NOT_FOUND = 3
 _REFUSED = 4
 _EXIT_CODES: dict[type[ABXError], int] = {
     UnknownExperiment: _NOT_FOUND,
+    UnknownVariant: _NOT_FOUND,
     ChangeRefused: _REFUSED,
 }
 

@@ -92,9 +92,7 @@ def assemble(parts: Mapping[str, Mapping[str, Any]]) -> Document:
     return _assembled(parts, [])
 
 
-def _assembled(
-    parts: Mapping[str, Mapping[str, Any]], faults: list[Fault]
-) -> Document:
+def _assembled(parts: Mapping[str, Mapping[str, Any]], faults: list[Fault]) -> Document:
     document = Document.model_construct(None, **parts)
     faults.extend(check_document(document))
     if faults:

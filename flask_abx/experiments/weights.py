@@ -1,10 +1,8 @@
-"""The shares of the open variants, and when they begin a new epoch."""
+"""The shares of the open variants."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-
-from flask_abx.experiments.lifecycle import Status
 
 if TYPE_CHECKING:
     from flask_abx.experiments.model import Experiment
@@ -21,18 +19,3 @@ def open_weights(experiment: Experiment) -> dict[str, float]:
         for variant in experiment.variants
         if variant.weight > 0 and not variant.closed
     }
-
-
-def opens_epoch(before: Experiment | None, after: Experiment) -> bool:
-    """Tell whether a change begins a stretch of other open variants or weights.
-
-    An iteration that comes alive begins its first one. Traffic, audience and pauses
-    begin none.
-    """
-    if not after.status.is_live:
-        return False
-    if before is None or before.status is Status.DRAFT:
-        return True
-    if before.iteration != after.iteration:
-        return True
-    return open_weights(before) != open_weights(after)

@@ -121,7 +121,8 @@ def _tell(
 def _fit(app: Flask, place: Place) -> None:
     """Add the index that one kind of database alone profits from."""
     if place.bind_key is None:
-        address = app.config.get("SQLALCHEMY_DATABASE_URI")
+        options = app.config.get("SQLALCHEMY_ENGINE_OPTIONS", {})
+        address = app.config.get("SQLALCHEMY_DATABASE_URI", options.get("url"))
     else:
         address = app.config.get("SQLALCHEMY_BINDS", {}).get(place.bind_key)
     if isinstance(address, dict):

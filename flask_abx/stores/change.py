@@ -57,11 +57,11 @@ class Author:
 def _is_plain(text: str) -> bool:
     """Tell whether every database stores it and no terminal obeys it."""
     codes = (ord(each) for each in text if each not in "\n\t")
-    return not any(code < 32 or code == 127 or _is_surrogate(code) for code in codes)
+    return not any(_is_control(code) or 0xD800 <= code <= 0xDFFF for code in codes)
 
 
-def _is_surrogate(code: int) -> bool:
-    return 0xD800 <= code <= 0xDFFF
+def _is_control(code: int) -> bool:
+    return code < 0x20 or 0x7F <= code < 0xA0
 
 
 @dataclass(frozen=True, slots=True)

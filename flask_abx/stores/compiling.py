@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,15 @@ class Parser:
         document = assemble(parts)
         self._parsed = parsed
         return document
+
+    def sound(self, bodies: Mapping[Name, str]) -> dict[Name, str]:
+        """Leave out the definitions that have faults by themselves."""
+        found: dict[Name, str] = {}
+        for name, body in bodies.items():
+            with suppress(DefinitionError):
+                _entry(name, body)
+                found[name] = body
+        return found
 
     def _entries(self, bodies: Mapping[Name, str]) -> dict[Name, tuple[str, Any]]:
         entries: dict[Name, tuple[str, Any]] = {}
@@ -116,6 +126,6 @@ def _entry(name: Name, body: str) -> Any:  # noqa: ANN401 - of its section
     try:
         content = json.loads(body)
     except (ValueError, RecursionError) as error:
-        why = f"is no JSON, put it back with `flask abx rollback`: {error}."
+        why = f"is no JSON: {error}."
         raise DefinitionError([Fault(f"{section}.{name.key}", why)]) from error
     return parse_entry(section, name.key, content)

@@ -126,8 +126,13 @@ class Editor:
             DefinitionError: If what is there has faults.
         """
         snapshot = self._snapshot(self._database.own)
-        bodies = {name: it.body for name, it in snapshot.definitions.items()}
-        return Desk(snapshot, self._parser.parse(bodies))
+        return Desk(snapshot, self._parser.parse(snapshot.bodies))
+
+    def _repair_desk(self) -> Desk:
+        """Read the latest definitions without those that somebody broke by hand."""
+        snapshot = self._snapshot(self._database.own)
+        sound = self._parser.sound(snapshot.bodies)
+        return Desk(snapshot, self._parser.parse(sound))
 
     def create(
         self,
@@ -299,15 +304,15 @@ class Editor:
 
         def plan(desk: Desk) -> Iterable[Edit]:
             newest = desk.snapshot.mark.version
-            if not 0 < version < newest:
+            if not 0 < version <= newest:
                 raise ChangeRefused(
                     f"There is no version {version} to go back to, the versions are 1 "
-                    f"to {newest - 1}: look at them with `flask abx audit`."
+                    f"to {newest}: look at them with `flask abx audit`."
                 )
             then = self._bodies_at(version)
             return edits_back(then, desk.snapshot, desk.document, keys)
 
-        return self.publish(plan, author, dry_run=dry_run)
+        return self.publish(plan, author, dry_run=dry_run, repairs=True)
 
     def publish(
         self,
@@ -315,21 +320,34 @@ class Editor:
         author: Author,
         *,
         dry_run: bool = False,
+        repairs: bool = False,
     ) -> tuple[Change, ...]:
         """Work out edits, check all that comes of them, ask the guard, and write.
 
         Where others publish meanwhile it is worked out anew: no lock is held while
         code of the application runs.
 
+        Args:
+            plan: Gives the edits for the definitions that it is shown.
+            author: Who does it.
+            dry_run: True works everything out and writes nothing.
+            repairs: True goes on where definitions were broken by hand.
+
         Returns:
             What was changed; nothing where the edits change nothing.
         """
         engine = self._database.own
         for _ in range(_TRIES):
-            desk = self.desk()
+            desk = self._repair_desk() if repairs else self.desk()
             snapshot = desk.snapshot
             edits = tuple(plan(desk))
-            prepared = prepare(edits, snapshot.definitions, desk.document, self._parser)
+            prepared = prepare(
+                edits,
+                snapshot.definitions,
+                desk.document,
+                self._parser,
+                snapshot.pending,
+            )
             if not prepared:
                 return ()
             mark = snapshot.mark
@@ -368,7 +386,8 @@ class Editor:
 
     def _bodies_at(self, version: int) -> dict[Name, str]:
         with reading(self._database.own) as connection:
-            found = bodies_at(connection, self._database.tables, version)
+            tables = self._database.tables
+            found = bodies_at(connection, tables, version, is_stored=True)
         return {name: body for name, (_, body) in found.items()}
 
     def _difference(self, desk: Desk, key: str, expected: int) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, func, select
 
 from flask_abx.experiments.lifecycle import Action
-from flask_abx.stores.change import Change, moment_of
+from flask_abx.stores.change import CONFIG, Change, moment_of
 from flask_abx.stores.database import reading
 from flask_abx.stores.reading import Name
 from flask_abx.stores.writing import content_of
@@ -48,7 +48,7 @@ def read_changes(
 
 
 def bodies_at(
-    connection: Connection, tables: Tables, version: int, channel: str | None = None
+    connection: Connection, tables: Tables, version: int, *, is_stored: bool = False
 ) -> dict[Name, tuple[int, str]]:
     """Read the definitions as they were in a version, each with its own version.
 
@@ -56,7 +56,8 @@ def bodies_at(
         connection: Where to read.
         tables: Where the changes are.
         version: The version.
-        channel: Only what came through this channel; all where it is None.
+        is_stored: True leaves out what the configuration defined, which was never in
+            the table of definitions.
     """
     table = tables.changes
     last = (
@@ -64,8 +65,8 @@ def bodies_at(
         .where(table.c.version <= version)
         .group_by(table.c.kind, table.c.key)
     )
-    if channel is not None:
-        last = last.where(table.c.channel == channel)
+    if is_stored:
+        last = last.where(table.c.channel != CONFIG)
     found = last.subquery()
     is_last = and_(
         table.c.kind == found.c.kind,

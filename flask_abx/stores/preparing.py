@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from flask_abx.errors import ChangeRefused
 from flask_abx.experiments.definition import canonical_json
-from flask_abx.experiments.weights import open_weights, opens_epoch
+from flask_abx.experiments.lifecycle import Status
+from flask_abx.experiments.weights import open_weights
 from flask_abx.stores.change import milliseconds_of
 from flask_abx.stores.writing import Prepared
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from flask_abx.experiments.model import Document
     from flask_abx.stores.change import Edit
     from flask_abx.stores.compiling import Parser
-    from flask_abx.stores.reading import Name, Stored
+    from flask_abx.stores.reading import Name, Pending, Stored
 
 #: The longest name of a definition, and the longest content, in characters.
 _MOST_KEY = 100
@@ -28,6 +29,7 @@ def prepare(
     stored: Mapping[Name, Stored],
     document: Document,
     parser: Parser,
+    pending: Iterable[Pending] = (),
 ) -> tuple[Prepared, ...]:
     """Work out edits against what is stored; those that change nothing are left out.
 
@@ -36,6 +38,7 @@ def prepare(
         stored: The latest definitions.
         document: The same, parsed.
         parser: Parses what comes of them.
+        pending: The changes that are published and not in force yet.
 
     Raises:
         ChangeRefused: If something is too long to be stored.
@@ -56,10 +59,24 @@ def prepare(
     if not changed:
         return ()
     outcome = parser.parse(after)
+    waiting = {each.name: each.effective_at for each in pending}
     return tuple(
-        _prepared(edit, body, stored.get(edit.name), document, outcome)
+        _prepared(edit, body, stored.get(edit.name), document, outcome)._replace(
+            not_before=_not_before(edit, outcome, waiting)
+        )
         for edit, body in changed
     )
+
+
+def _not_before(edit: Edit, after: Document, waiting: Mapping[Name, int]) -> int:
+    """Give the moment until which an urgent change has to wait, in milliseconds.
+
+    What it builds upon would take effect with it, here earlier than there. Only the
+    brake need not wait: with it nobody gets anything but the control.
+    """
+    experiment = after.experiments.get(edit.name.key)
+    is_brake = experiment is not None and experiment.status is Status.PAUSED
+    return 0 if is_brake else waiting.get(edit.name, 0)
 
 
 def _of_fitting_size(edit: Edit, body: str | None) -> str | None:
@@ -100,6 +117,5 @@ def _prepared(
         return prepared
     return prepared._replace(
         weights=open_weights(new),
-        opens_epoch=opens_epoch(old, new),
         epoch_from=None if new.start_at is None else milliseconds_of(new.start_at),
     )

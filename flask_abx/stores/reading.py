@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass
@@ -96,17 +95,10 @@ class Snapshot:
     definitions: Mapping[Name, Stored]
     pending: tuple[Pending, ...]
 
-    def document(self) -> dict[str, Any]:
-        """Give the latest definitions as the source of a document."""
-        return document_of({name: it.body for name, it in self.definitions.items()})
-
-
-def document_of(bodies: Mapping[Name, str]) -> dict[str, Any]:
-    """Put definitions together to the source of a document."""
-    source: dict[str, Any] = {}
-    for name, body in bodies.items():
-        source.setdefault(f"{name.kind}s", {})[name.key] = json.loads(body)
-    return source
+    @property
+    def bodies(self) -> dict[Name, str]:
+        """The canonical JSON of the latest definitions."""
+        return {name: stored.body for name, stored in self.definitions.items()}
 
 
 def read_mark(connection: Connection, tables: Tables) -> Mark:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from flask_abx.events.tally import Tally
     from flask_abx.settings import Settings
     from flask_abx.stores.background import Background
-    from flask_abx.stores.copy import DiskCopy
+    from flask_abx.stores.copy import Copied, DiskCopy
     from flask_abx.stores.database import Database
     from flask_abx.stores.serving import Served, Standing
 
@@ -52,6 +52,7 @@ class SqlStore:
         self._background = background
         self._tally = tally
         self._logger = logger
+        self._find_copy = find_copy
         self._first_wait = settings.first_wait
         self._interval = settings.refresh_seconds
         self._compiler = Compiler(segments, lambda: sleep(_REST))
@@ -89,11 +90,15 @@ class SqlStore:
             snapshot = read_snapshot(engine, self._database.tables)
         except DBAPIError as error:
             raise self._database.missing_table(engine) or error from error
-        bodies = {name: each.body for name, each in snapshot.definitions.items()}
         version = snapshot.mark.version
-        compiled = self._compiler.compile(bodies, str(version))
+        compiled = self._compiler.compile(snapshot.bodies, str(version))
         self.serving.adopt(snapshot.mark, (Stretch(0, version, compiled),))
         self.serving.confirmed_at = monotonic()
+
+    def copied(self) -> Copied | None:
+        """Give what a process that starts without database would serve."""
+        copy = self._find_copy()
+        return None if copy is None else copy.read()
 
     @property
     def standing(self) -> Standing:

@@ -33,7 +33,7 @@ def eras(snapshot: Snapshot) -> tuple[Era, ...]:
     A change counts from its own moment on, whatever was published after it; but the
     later version of one definition never gives way to an earlier one.
     """
-    bodies = {name: stored.body for name, stored in snapshot.definitions.items()}
+    bodies = snapshot.bodies
     settled = {name: stored.version for name, stored in snapshot.definitions.items()}
     for change in _first_to_come(snapshot):
         settled[change.name] = change.previous or 0

@@ -6,7 +6,7 @@ import json
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from flask_abx.errors import ChangeRefused
 from flask_abx.experiments.definition import canonical_json
@@ -30,9 +30,10 @@ class Prepared(NamedTuple):
         before: The canonical JSON of before, or None where there was none.
         after: The one of now, or None where it is taken away.
         previous: The version that changed it before, or None.
-        weights: What an epoch stores, or None where no unit can be exposed.
-        opens_epoch: True where they are others than before; the first epoch of an
-            iteration begins in any case.
+        weights: What an epoch stores, or None where no unit can be exposed; where they
+            are those of the last one, it goes on.
+        not_before: When an earlier change takes effect that this one builds upon, in
+            milliseconds.
         epoch_from: When it begins, in milliseconds; None is with the change.
     """
 
@@ -43,7 +44,7 @@ class Prepared(NamedTuple):
     status: str = ""
     iteration: int = 0
     weights: Mapping[str, float] | None = None
-    opens_epoch: bool = False
+    not_before: int = 0
     epoch_from: int | None = None
 
 
@@ -98,9 +99,10 @@ class Publisher:
         except _Overtaken:
             return None
 
-    def effective_at(self, edit: Edit, mark: Mark, at: int) -> int:
+    def effective_at(self, each: Prepared, mark: Mark, at: int) -> int:
         """Give the moment from which on an edit published at a moment counts."""
-        return at if edit.is_urgent else at + self._delay(mark)
+        delay = 0 if each.edit.is_urgent else self._delay(mark)
+        return max(at + delay, each.not_before)
 
     def changes(
         self, mark: Mark, prepared: Iterable[Prepared], author: Author, at: int
@@ -120,7 +122,7 @@ class Publisher:
                 channel=author.channel,
                 note=author.note,
                 at=moment_of(at),
-                effective_at=moment_of(self.effective_at(each.edit, mark, at)),
+                effective_at=moment_of(self.effective_at(each, mark, at)),
             )
             for each in prepared
         )
@@ -182,7 +184,7 @@ class Publisher:
                 channel=author.channel,
                 note=author.note,
                 at=at,
-                effective_at=self.effective_at(each.edit, mark, at),
+                effective_at=self.effective_at(each, mark, at),
             )
         )
 
@@ -193,26 +195,29 @@ class Publisher:
             return
         table, key = self._tables.epochs, each.edit.name.key
         is_run = (table.c.experiment == key) & (table.c.iteration == each.iteration)
-        last = connection.execute(
-            select(func.max(table.c.epoch)).where(is_run)
-        ).scalar_one()
-        if last is not None and not each.opens_epoch:
+        query = select(table.c.epoch, table.c.weights).where(is_run)
+        last = connection.execute(query.order_by(table.c.epoch.desc())).first()
+        weights = canonical_json(dict(each.weights))
+        if last is not None and last.weights == weights:
             return
-        begins = self.effective_at(each.edit, mark, at)
+        begins = self.effective_at(each, mark, at)
         connection.execute(
             table.insert().values(
                 experiment=key,
                 iteration=each.iteration,
-                epoch=(last or 0) + 1,
-                weights=canonical_json(dict(each.weights)),
+                epoch=1 if last is None else last.epoch + 1,
+                weights=weights,
                 started_at=max(begins, each.epoch_from or 0),
             )
         )
 
 
 def content_of(body: str | None) -> Any:  # noqa: ANN401 - whatever a definition holds
-    """Read a stored body."""
-    return None if body is None else json.loads(body)
+    """Read a stored body; one that was broken by hand is given as it is."""
+    try:
+        return None if body is None else json.loads(body)
+    except (ValueError, RecursionError):
+        return body
 
 
 def _row(each: Prepared, version: int) -> dict[str, Any]:

@@ -117,7 +117,7 @@ def test_a_restart_in_the_configuration_brings_a_change_along(
     [
         pytest.param(("resume", "headline"), 4, id="illegal"),
         pytest.param(("pause", "headlin"), 3, id="unknown"),
-        pytest.param(("conclude", "headline", "gold"), 1, id="no-such-variant"),
+        pytest.param(("conclude", "headline", "gold"), 3, id="no-such-variant"),
         pytest.param(("reopen", "rival"), 1, id="clash"),
     ],
 )

@@ -15,7 +15,7 @@ from flask_abx.experiments.definition import canonical_json, parse
 from flask_abx.experiments.lifecycle import MOVES, Action, Status, legal_actions
 from flask_abx.experiments.model import Document, Experiment
 from flask_abx.experiments.moves import apply_move
-from flask_abx.experiments.weights import open_weights, opens_epoch
+from flask_abx.experiments.weights import open_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -189,43 +189,3 @@ def test_open_weights_are_shares_of_all_variants() -> None:
 def test_closed_and_weightless_variants_have_no_open_weight() -> None:
     variants = {"a": 1, "b": {"weight": 3, "closed": True}, "c": 0}
     assert open_weights(make(variants=variants)) == {"a": 0.25}
-
-
-EPOCHS = {
-    "started": (make(status="draft"), make(), True),
-    "new and running": (None, make(), True),
-    "new and paused": (None, make(status="paused"), True),
-    "new draft": (None, make(status="draft"), False),
-    "new and concluded": (None, make(status="concluded"), False),
-    "next iteration": (make(), make(iteration=2), True),
-    "variant closed": (
-        make(),
-        make(variants={"a": 2, "b": 1, "c": {"weight": 1, "closed": True}}),
-        True,
-    ),
-    "weights while paused": (
-        make(status="paused"),
-        make(status="paused", variants={"a": 1, "b": 1, "c": 1}),
-        True,
-    ),
-    "weights of a draft": (
-        make(status="draft"),
-        make(status="draft", variants={"a": 1, "b": 1, "c": 1}),
-        False,
-    ),
-    "same shares": (make(), make(variants={"a": 4, "b": 2, "c": 2}), False),
-    "traffic": (make(traffic=0.5), make(), False),
-    "audience": (make(audience={"country": "DE"}), make(), False),
-    "paused": (make(), make(status="paused"), False),
-    "resumed": (make(status="paused"), make(), False),
-    "closed": (make(), make(closed=True), False),
-    "concluded": (make(), make(status="concluded"), False),
-    "reopened": (make(status="concluded"), make(), False),
-}
-
-
-@pytest.mark.parametrize(("before", "after", "opens"), EPOCHS.values(), ids=EPOCHS)
-def test_an_epoch_opens_with_other_open_variants_or_weights(
-    before: Experiment | None, after: Experiment, *, opens: bool
-) -> None:
-    assert opens_epoch(before, after) is opens

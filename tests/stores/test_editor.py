@@ -18,11 +18,13 @@ from flask_abx import (
     UnknownVariant,
     experiment_changed,
 )
+from flask_abx.experiments.definition import parse
 from flask_abx.experiments.lifecycle import Action
 from flask_abx.runtime.state import state_of
 from flask_abx.stores.change import Author, Edit
-from flask_abx.stores.database import reading
+from flask_abx.stores.database import reading, writing
 from flask_abx.stores.reading import Name
+from flask_abx.stores.recording import Recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,6 +70,15 @@ class House:
         with reading(database.own) as connection:
             query = select(func.count()).select_from(pick(self))
             return connection.execute(query).scalar_one()
+
+    def spoil(self, key: str) -> None:
+        """Break a definition by hand."""
+        database = state_of(self.app).database
+        assert database is not None
+        table = self.tables.definitions
+        with writing(database.own) as connection:
+            broken = table.update().where(table.c.key == key).values(body="{broken")
+            connection.execute(broken)
 
     @property
     def changes(self) -> int:
@@ -269,6 +280,44 @@ def test_somebody_who_publishes_meanwhile_makes_it_be_worked_out_anew(
 
     (change,) = editor.publish(plan, ANNA)
     assert (seen, change.version, change.after["name"]) == ([1, 2], 3, "meanwhile!")
+
+
+def test_what_was_broken_by_hand_goes_back_to_what_was_published(
+    house: House, editor: Editor
+) -> None:
+    house.spoil("headline")
+    with pytest.raises(DefinitionError):
+        editor.desk()
+    (change,) = editor.rollback(1, ANNA, keys=["headline"])
+    assert (change.version, change.before) == (2, "{broken")
+    assert editor.desk().experiment("headline").status == "draft"
+
+
+def test_going_back_never_brings_what_only_the_configuration_had(house: House) -> None:
+    database = state_of(house.app).database
+    assert database is not None
+    document = parse({"experiments": {"old": HEADLINE}})
+    Recording(database, state_of(house.app).store).record(database.own, document)
+    house.editor.create("headline", HEADLINE)
+    house.editor.edit("headline", {"traffic": 0.5})
+    house.editor.rollback(2)
+    assert set(house.editor.desk().document.experiments) == {"headline"}
+
+
+def test_a_close_waits_for_the_start_that_it_builds_upon(
+    house: House, editor: Editor
+) -> None:
+    house.app.testing = False
+    (start,) = editor.move("headline", Action.START)
+    (close,) = editor.move("headline", Action.CLOSE)
+    assert close.effective_at == start.effective_at > close.at
+
+
+def test_the_brake_waits_for_nothing(house: House, editor: Editor) -> None:
+    house.app.testing = False
+    editor.move("headline", Action.START)
+    (pause,) = editor.move("headline", Action.PAUSE)
+    assert pause.effective_at == pause.at
 
 
 @pytest.mark.parametrize("text", ["a\0b", "\x1b[31mred", "\ud800", "x" * 10_001])

@@ -96,7 +96,7 @@ def created(name: Name = NAME, **options: Any) -> Prepared:
     """Prepare the making of a running experiment."""
     edit = Edit(name, Action.CREATE, {})
     prepared = Prepared(edit, None, body_of(1), None, "running", 1, HALVES)
-    return prepared._replace(**{"opens_epoch": True, **options})
+    return prepared._replace(**options)
 
 
 def edited(previous: int = 1, **options: Any) -> Prepared:
@@ -178,7 +178,7 @@ def test_a_deletion_takes_the_content_and_keeps_the_history(any_press: Press) ->
 def test_other_weights_open_an_epoch(press: Press) -> None:
     press.publish(created())
     press.publish(edited())
-    at = press.publish(edited(2, weights={"a": 1.0}, opens_epoch=True))
+    at = press.publish(edited(2, weights={"a": 1.0}))
     assert at is not None
     epochs = press.rows("epochs")
     assert [json.loads(epoch["weights"]) for epoch in epochs] == [HALVES, {"a": 1.0}]
@@ -189,7 +189,7 @@ def test_other_weights_open_an_epoch(press: Press) -> None:
 def test_an_epoch_begins_no_earlier_than_the_experiment(press: Press) -> None:
     later = 2**45
     press.publish(created(epoch_from=later))
-    press.publish(edited(opens_epoch=True, epoch_from=1))
+    press.publish(edited(weights={"a": 1.0}, epoch_from=1))
     starts = [epoch["started_at"] for epoch in press.rows("epochs")]
     assert starts[0] == later
     assert 1 < starts[1] < later

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from flask_abx.cli.doctor.finding import Case
-    from flask_abx.stores.copy import Copied
     from flask_abx.stores.database import Database
     from flask_abx.stores.reading import Mark
 
@@ -127,7 +126,7 @@ def _definitions(case: Case, database: Database) -> Iterator[Finding]:
     except (SetupError, DBAPIError):
         yield from _without_answer(case)
         return
-    mark, copied = store.serving.mark, _copied(store)
+    mark, copied = store.serving.mark, store.copied()
     if copied is None or copied.mark.lineage != mark.lineage:
         newest = mark.version
     else:
@@ -167,7 +166,7 @@ def _without_answer(case: Case) -> Iterator[Finding]:
 def _stand_in(case: Case, store: SqlStore) -> Mark:
     """Have the other checks look at the copy on disk, or at nothing."""
     compiler = Compiler(case.state.hooks.segments, lambda: None)
-    copied, mark = _copied(store), BLANK
+    copied, mark = store.copied(), BLANK
     compiled = compiler.compile({}, "0")
     if copied is not None:
         with suppress(DefinitionError):
@@ -179,40 +178,22 @@ def _stand_in(case: Case, store: SqlStore) -> Mark:
     return mark
 
 
-def _copied(store: SqlStore) -> Copied | None:
-    copy = store._poll._find_copy()  # noqa: SLF001 - nothing else reads it but the thread
-    return None if copy is None else copy.read()
-
-
 def _repair(database: Database) -> str:
-    """Write the statement that puts back a row which was changed by hand."""
+    """Write the command that puts back a row which was changed by hand."""
     rows, changes = database.tables.definitions, database.tables.changes
     is_last = (
         (changes.c.kind == rows.c.kind)
         & (changes.c.key == rows.c.key)
         & (changes.c.version == rows.c.version)
     )
-    edited = select(rows.c.kind, rows.c.key, rows.c.version).where(
+    edited = select(rows.c.key, rows.c.version).where(
         select(changes.c.version).where(is_last, changes.c.body != rows.c.body).exists()
     )
     with reading(database.own) as connection:
         row = connection.execute(edited).first()
     if row is None:
         return "pip install --upgrade flask-abx"
-    published = select(changes.c.body).where(
-        changes.c.kind == row.kind,
-        changes.c.key == row.key,
-        changes.c.version == row.version,
-    )
-    repaired = (
-        rows.update()
-        .where(rows.c.kind == row.kind, rows.c.key == row.key)
-        .values(body=published.scalar_subquery())
-    )
-    statement = repaired.compile(
-        dialect=database.own.dialect, compile_kwargs={"literal_binds": True}
-    )
-    return " ".join(str(statement).split())
+    return f"flask abx rollback {row.version} {row.key}"
 
 
 def _journal(engine: Engine) -> Iterator[Finding]:
