@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -49,8 +50,13 @@ def shop(make_shop: MakeShop, run: Run) -> Flask:
 
 def found(run: Run, app: Flask) -> dict[str, dict[str, Any]]:
     """Run doctor, and give what it found out about the database."""
+    every = everything(run, app)
+    return {check: each for check, each in every.items() if check in OURS}
+
+
+def everything(run: Run, app: Flask) -> dict[str, dict[str, Any]]:
     data = json.loads(run(app, "doctor").stdout)
-    return {each["check"]: each for each in data["findings"] if each["check"] in OURS}
+    return {each["check"]: each for each in data["findings"]}
 
 
 def levels(run: Run, app: Flask) -> dict[str, str]:
@@ -268,3 +274,32 @@ def test_with_experiments_in_the_configuration_nothing_is_said_of_their_standing
     app = make_shop(ABX_EXPERIMENTS={"headline": TWO})
     run(app, "db", "create")
     assert levels(run, app) == {"tables": "ok", "journal": "ok"}
+
+
+def test_an_empty_database_is_filled_by_a_command(shop: Flask, run: Run) -> None:
+    paste = everything(run, shop)["definitions"]["paste"]
+    assert paste.startswith("flask abx create headline --variant control")
+    assert run(shop, *shlex.split(paste)[2:]).exit_code == 0
+
+
+def test_a_draft_without_a_metric_is_given_one_by_a_command(
+    shop: Flask, run: Run
+) -> None:
+    run(shop, "create", "headline", "--variant", "a", "--variant", "b")
+    paste = everything(run, shop)["metrics"]["paste"]
+    assert run(shop, *shlex.split(paste)[2:]).exit_code == 0
+    assert everything(run, shop)["metrics"]["level"] == "ok"
+
+
+def test_an_experiment_past_its_end_is_concluded_by_a_command(
+    shop: Flask, run: Run
+) -> None:
+    create(shop)
+    editor = state_of(shop).editor
+    assert editor is not None
+    old = {"variants": ["a", "b"], "metrics": ["x"], "end_at": "2020-01-01T00:00:00Z"}
+    editor.apply({"experiments": {"old": old}})
+    paste = everything(run, shop)["schedule"]["paste"]
+    assert paste == "flask abx conclude old"
+    assert run(shop, *shlex.split(paste)[2:]).exit_code == 0
+    assert everything(run, shop)["schedule"]["level"] == "ok"

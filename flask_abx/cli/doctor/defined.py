@@ -21,6 +21,11 @@ _FIRST = (
 )
 
 
+_FIRST_STORED = (
+    "flask abx create headline --variant control --variant bold --metric signup"
+)
+
+
 def check_enabled(case: Case) -> Iterator[Finding]:
     """Tell whether experiments are switched on."""
     if case.state.settings.enabled:
@@ -37,7 +42,8 @@ def check_definitions(case: Case) -> Iterator[Finding]:
     experiments = case.document.experiments.values()
     if not experiments:
         message = f"Version {version} defines no experiment."
-        yield Finding("definitions", Level.WARN, message, _FIRST)
+        paste = _FIRST_STORED if case.is_in_database else _FIRST
+        yield Finding("definitions", Level.WARN, message, paste)
         return
     counted = Counter(experiment.status for experiment in experiments)
     by_status = ", ".join(f"{counted[status]} {status}" for status in sorted(counted))
@@ -56,7 +62,13 @@ def check_metrics(case: Case) -> Iterator[Finding]:
         yield Finding("metrics", Level.OK, "No experiment lacks a primary metric.")
         return
     message = f"Without a primary metric nothing decides {named(missing)}."
-    yield Finding("metrics", Level.WARN, message, case.line("metrics", '["signup"]'))
+    paste = case.line("metrics", '["signup"]')
+    if case.is_in_database:
+        # What decides is fixed once units may have been exposed.
+        is_live = case.document.experiments[missing[0]].status.is_live
+        command = "restart" if is_live else "edit"
+        paste = f"flask abx {command} {missing[0]} --set 'metrics=[\"signup\"]'"
+    yield Finding("metrics", Level.WARN, message, paste)
 
 
 def check_schedule(case: Case) -> Iterator[Finding]:
@@ -72,7 +84,10 @@ def check_schedule(case: Case) -> Iterator[Finding]:
         yield Finding("schedule", Level.OK, "No experiment is past its end.")
         return
     message = f"Past the end, where everyone gets the control: {named(past)}."
-    yield Finding("schedule", Level.WARN, message, case.line("status", '"concluded"'))
+    paste = case.line("status", '"concluded"')
+    if case.is_in_database:
+        paste = f"flask abx conclude {past[0]}"
+    yield Finding("schedule", Level.WARN, message, paste)
 
 
 def check_concluded(case: Case) -> Iterator[Finding]:
@@ -126,6 +141,9 @@ def _new_segment(case: Case, name: str, *, wants_ids: bool) -> str:
         return f"abx.segment({name})(lambda attributes: {name} in attributes)"
     if case.is_toml:
         return f'segments.{name} = ["7", "8"]'
+    if case.is_in_database:
+        file = f'{{"segments": {{{name}: ["7", "8"]}}}}'
+        return f"echo '{file}' > segments.json && flask abx apply segments.json"
     line = f'{{{name}: ["7", "8"]}}'
     if case.state.settings.definitions is None:
         return f'app.config["ABX_DEFINITIONS"] = {{"segments": {line}}}'

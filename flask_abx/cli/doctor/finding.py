@@ -80,6 +80,11 @@ class Case:
         }
 
     @property
+    def is_in_database(self) -> bool:
+        """True where the definitions are changed by commands, not in a source."""
+        return self.state.editor is not None
+
+    @property
     def is_toml(self) -> bool:
         """True where the definitions stand in a TOML file, else they look like JSON."""
         return str(self.state.settings.definitions).endswith(".toml")
