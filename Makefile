@@ -16,7 +16,7 @@ demo: $(VENV)/.demo ## Run the example shop (HOST=127.0.0.1 PORT=5000)
 	$(BIN)/flask --app example_app run --debug --host "$(HOST)" --port "$(PORT)"
 
 test: $(VENV)/.dev ## Run the tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto $(ARGS)
 
 drills: $(VENV)/.dev ## Break running servers on purpose, and print what it cost
 	$(BIN)/python -m pytest -m drill -q -s -rs tests/drills
