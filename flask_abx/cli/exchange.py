@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from flask_abx.cli.changing import Manner
     from flask_abx.runtime.state import State
     from flask_abx.stores.change import Change
-    from flask_abx.stores.editor import Desk, Editor
+    from flask_abx.stores.desk import Desk
+    from flask_abx.stores.editor import Editor
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _STORE, _IN_FILE = "store", "file"

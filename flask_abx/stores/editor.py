@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DBAPIError
 
-from flask_abx.errors import ChangeRefused, UnknownExperiment
+from flask_abx.errors import ChangeRefused
 from flask_abx.experiments.checklist import unmet
-from flask_abx.experiments.definition import parse_entry
 from flask_abx.experiments.edits import refusals
-from flask_abx.experiments.faults import suggestion
 from flask_abx.experiments.lifecycle import Action, Status
 from flask_abx.experiments.moves import apply_move
-from flask_abx.stores.change import Author, Edit, content, moment_of
+from flask_abx.stores.change import Author, Edit, content
 from flask_abx.stores.compiling import Parser
 from flask_abx.stores.database import is_idle, reading
+from flask_abx.stores.desk import EXPERIMENT, Desk, entry_of, merged
 from flask_abx.stores.history import bodies_at
 from flask_abx.stores.importing import edits_of
 from flask_abx.stores.preparing import prepare
@@ -33,55 +31,16 @@ from flask_abx.stores.writing import Publisher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Container, Iterable, Mapping
-    from datetime import datetime
 
     from sqlalchemy import Engine
 
-    from flask_abx.experiments.model import Document, Experiment
     from flask_abx.stores.change import Change
     from flask_abx.stores.database import Database
     from flask_abx.stores.reading import Mark, Snapshot
 
-EXPERIMENT = "experiment"
 #: How often a change is worked out anew because others published meanwhile.
 _TRIES = 100
 _NOBODY = Author()
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """The latest definitions, in force or not, as somebody goes to change them."""
-
-    snapshot: Snapshot
-    document: Document
-
-    @property
-    def now(self) -> datetime:
-        """What the clock of the database showed."""
-        return moment_of(self.snapshot.now)
-
-    def experiment(self, key: str) -> Experiment:
-        """Give an experiment.
-
-        Raises:
-            UnknownExperiment: If there is none of this key.
-        """
-        try:
-            return self.document.experiments[key]
-        except KeyError:
-            known = self.document.experiments
-            raise UnknownExperiment(
-                f"Experiment {key!r} is not in the database{suggestion(key, known)}"
-            ) from None
-
-    def version_of(self, key: str) -> int:
-        """Give the version that changed an experiment last.
-
-        Raises:
-            UnknownExperiment: If there is none of this key.
-        """
-        self.experiment(key)
-        return self.snapshot.definitions[Name(EXPERIMENT, key)].version
 
 
 class Editor:
@@ -155,7 +114,7 @@ class Editor:
                     f"Experiment {key!r} exists already, change it with "
                     f"`flask abx edit {key}` or choose another key."
                 )
-            draft = _entry(key, {**fields, "status": Status.DRAFT.value})
+            draft = entry_of(key, {**fields, "status": Status.DRAFT.value})
             yield Edit(Name(EXPERIMENT, key), Action.CREATE, content(draft))
 
         return self.publish(plan, author, dry_run=dry_run)
@@ -189,8 +148,7 @@ class Editor:
             before = desk.experiment(key)
             if expected is not None and expected != desk.version_of(key):
                 raise ChangeRefused(self._difference(desk, key, expected))
-            merged = _merged(before, fields)
-            after = _entry(key, merged)
+            after = entry_of(key, merged(before, fields))
             reasons = refusals(before, after, desk.now)
             if reasons:
                 raise ChangeRefused(*reasons)
@@ -249,7 +207,7 @@ class Editor:
         def plan(desk: Desk) -> Iterable[Edit]:
             experiment = desk.experiment(key)
             if fields:
-                options["definition"] = _entry(key, _merged(experiment, fields))
+                options["definition"] = entry_of(key, merged(experiment, fields))
             after = apply_move(experiment, action, desk.now, **options)
             if action is Action.START:
                 reasons = unmet(desk.document, key, desk.now, self._registered)
@@ -406,13 +364,3 @@ class Editor:
             f"you read version {expected} ({told or 'nothing you can see'}): nothing "
             "is written, look at it and edit it again."
         )
-
-
-def _entry(key: str, content: Mapping[str, Any]) -> Experiment:
-    entry: Experiment = parse_entry("experiments", key, {**content, "key": key})
-    return entry
-
-
-def _merged(experiment: Experiment, fields: Mapping[str, Any]) -> dict[str, Any]:
-    merged = {**content(experiment), **fields}
-    return {name: value for name, value in merged.items() if value is not None}

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Table
 
     from flask_abx.schema import Tables
-    from flask_abx.stores.editor import Desk, Editor
+    from flask_abx.stores.desk import Desk
+    from flask_abx.stores.editor import Editor
 
 HEADLINE: dict[str, Any] = {"variants": ["control", "bold"], "metrics": ["signup"]}
 ANNA = Author("anna", "python", "because")
