@@ -15,6 +15,7 @@ copyright = "The flask-abx authors"
 release, version = get_version("flask-abx")
 
 extensions = [
+    "moves_table",
     "myst_parser",
     "pallets_sphinx_themes",
     "settings_table",
@@ -30,10 +31,19 @@ autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
 autodoc_preserve_defaults = True
 
-# Aliases of types have no page of their own.
+# Aliases of types have no page of their own, nor have names of other projects.
 nitpick_ignore = [
     ("py:class", name)
-    for name in ("Flask", "FlagValue", "Json", "JsonValue", "Number", "UUID")
+    for name in (
+        "Action",
+        "FlagValue",
+        "Flask",
+        "Json",
+        "JsonValue",
+        "Number",
+        "SQLAlchemy",
+        "UUID",
+    )
 ]
 # The build works without the network, so names of other projects have no target.
 nitpick_ignore_regex = [

@@ -83,10 +83,13 @@ class Poll:
         if mark == BLANK:
             mark = begin_lineage(engine, tables)
         if self._is_restored(mark):
+            self._is_ahead = True
             return
-        if serving.served is None or mark != serving.mark:
+        # A restored database may come to the same version with other content.
+        if serving.served is None or mark != serving.mark or self._is_ahead:
             if not self._take(engine, is_over):
                 return
+            self._is_ahead = False
         else:
             serving.advance()
         serving.confirmed_at = monotonic()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import doctest
 import os
-import subprocess
+import shlex
 import sys
 import tomllib
 from pathlib import Path
@@ -17,6 +17,7 @@ from flask_abx.experiments.definition import parse
 from tests.docs.blocks import Block, blocks_of
 from tests.docs.masking import Luck, fits, is_part_of, records_in
 from tests.docs.server import Server, free_port
+from tests.docs.terminal import typed
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -26,9 +27,15 @@ _DOCTEST = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
 class Page:
-    """One page, followed from top to bottom in a folder of its own."""
+    """One page, followed from top to bottom in a folder of its own.
 
-    def __init__(self, path: Path, folder: Path) -> None:
+    Args:
+        path: The page.
+        folder: Where its reader sits.
+        commands: A folder with commands that come before those of the environment.
+    """
+
+    def __init__(self, path: Path, folder: Path, commands: Path | None = None) -> None:
         self.path = path
         self.blocks = tuple(blocks_of(path))
         self._folder = folder
@@ -41,11 +48,16 @@ class Page:
             **{key: os.environ[key] for key in os.environ if not key.startswith(_OURS)},
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "CURL_HOME": str(folder),
+            "LOGNAME": "ada",
+            "NO_COLOR": "1",
+            "TERM": "dumb",
             "FLASK_RUN_PORT": str(self._port),
             "PYTHONPATH": str(Path(flask_abx.__file__).parents[1]),
             "PYTHONUNBUFFERED": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
+        first = "" if commands is None else f"{commands}{os.pathsep}"
+        self._env_of_commands = {**self._env, "PATH": f"{first}{self._env['PATH']}"}
 
     def __enter__(self) -> Page:
         return self
@@ -151,22 +163,13 @@ class Page:
             self._command(block, command, "\n".join(lines[end + 1 :]))
 
     def _command(self, block: Block, command: str, shown: str) -> None:
-        if command.startswith("flask ") and " run" in command:
+        if _starts_server(command):
             assert not shown, f"{self._at(block)}: show the log in a block of its own."
             self._server = Server(command, self._folder, self._env)
             return
         here, there = "127.0.0.1:5000", f"127.0.0.1:{self._port}"
-        done = subprocess.run(  # noqa: S603 - a page of our own says it
-            ["bash", "-c", command.replace(here, there)],  # noqa: S607
-            cwd=self._folder,
-            env=self._env,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        found = done.stdout.replace(there, here).replace("\r", "")
+        given = command.replace(here, there)
+        found = typed(given, self._folder, self._env_of_commands).replace(there, here)
         # Who asks for a variant by name leaves nothing to luck.
         is_certain = block.note == "certain" or "?abx=" in command
         luck = Luck() if is_certain else self._luck
@@ -184,3 +187,8 @@ class Page:
         )
         assert not told, "".join(told)
         self._names.update(talk.globs)
+
+
+def _starts_server(command: str) -> bool:
+    words = shlex.split(command)
+    return words[0] == "flask" and "run" in words

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,9 @@ import flask_abx
 from flask_abx import Reason
 from flask_abx.assignment import audience
 from flask_abx.cli.group import create_group
+from flask_abx.experiments.lifecycle import MOVES, Status
 from flask_abx.experiments.model import Experiment
+from flask_abx.schema import Tables
 from flask_abx.settings import Settings, key_of
 from flask_abx.testing import recorded
 
@@ -30,9 +33,9 @@ def named_in_tables(page: str) -> set[str]:
     return {name for cell in cells for name in re.findall(r"`([^`]+)`", cell)}
 
 
-def settings_table() -> Any:  # noqa: ANN401 - a module of the documentation
-    """Load the directive of the configuration page."""
-    spec = spec_from_file_location("settings_table", DOCS / "_ext/settings_table.py")
+def directive(name: str) -> Any:  # noqa: ANN401 - a module of the documentation
+    """Load a directive of ours."""
+    spec = spec_from_file_location(name, DOCS / f"_ext/{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)
@@ -41,10 +44,39 @@ def settings_table() -> Any:  # noqa: ANN401 - a module of the documentation
 
 
 def test_every_setting_is_in_the_table_with_its_meaning() -> None:
-    rows = list(settings_table().rows())
+    rows = list(directive("settings_table").rows())
     keys = [f"`{key_of(field)}`" for field in Settings.model_fields]
     assert [row[0] for row in rows] == keys
     assert all(all(row) for row in rows)
+
+
+def test_every_move_is_in_the_table_with_its_states() -> None:
+    rows = list(directive("moves_table").rows())
+    expected = [
+        (f"`{action}`", ", ".join(move.sources), move.target or "as it was")
+        for action, move in MOVES.items()
+    ]
+    assert [row[:3] for row in rows] == expected
+    assert all(row[3] for row in rows)
+    assert "```{moves-table}" in (DOCS / "lifecycle.md").read_text()
+
+
+def test_every_state_is_in_the_table() -> None:
+    named = named_in_tables("lifecycle.md")
+    assert named >= {status.value for status in Status}
+
+
+def test_every_field_of_an_experiment_is_in_the_table_of_changes() -> None:
+    named = named_in_tables("lifecycle.md")
+    commanded = {"key", "status", "iteration", "winner", "outcome", "keep_variants"}
+    told = {"variants", "metrics", "closed"}
+    reserved = {"holdout", "prerequisites"}
+    assert named >= {*Experiment.model_fields} - commanded - told - reserved
+
+
+def test_every_table_of_the_database_is_told() -> None:
+    names = {field.name for field in fields(Tables)}
+    assert {f"abx_{name}" for name in names} <= named_in_tables("database.md")
 
 
 def test_every_operator_is_in_the_table() -> None:
@@ -69,8 +101,8 @@ def test_every_field_of_a_record_is_in_the_table(make_app: MakeApp) -> None:
     with recorded(app) as records:
         client.get("/")
         client.post("/signup")
-    fields = {field for record in records for field in record.to_dict()}
-    assert named_in_tables("tracking.md") == fields
+    given = {field for record in records for field in record.to_dict()}
+    assert named_in_tables("tracking.md") == given
 
 
 def test_every_command_is_in_the_table() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+import shlex
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,25 +24,29 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "mistakes.md"
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """The code, what comes before it, and what one is told."""
+    """The code or the command, what comes before it, and what one is told."""
 
     setup: str
     code: str
+    command: str
     told: str
 
 
 def mistakes() -> Iterator[Mistake]:
     """Read the mistakes of the page."""
-    setup = code = ""
+    setup = code = command = ""
     for block in blocks_of(PAGE):
         if block.note == "setup":
-            setup = block.text
+            # What readers see of it stands above.
+            setup, code, command = block.text, "", ""
         elif block.language == "python":
             code = block.text
+        elif block.language == "console":
+            command = block.text.removeprefix("$ flask ")
         elif block.note == "error":
-            yield Mistake(setup, code, block.text)
-            code = ""
-    assert not code
+            yield Mistake(setup, code, command, block.text)
+            code = command = ""
+    assert not code + command
 
 
 MISTAKES = tuple(mistakes())
@@ -63,8 +69,8 @@ def heard() -> Iterator[list[str]]:
         logging.getLogger().removeHandler(ear)
 
 
-def make(mistake: Mistake) -> None:
-    """Run the code, then visit the page that it added."""
+def make(mistake: Mistake) -> str:
+    """Run the code, visit the page that it added, and give what the command writes."""
     names: dict[str, object] = {"__name__": "page"}
     exec(mistake.setup, names)  # noqa: S102 - a page of our own
     exec(mistake.code, names)  # noqa: S102 - a page of our own
@@ -74,6 +80,10 @@ def make(mistake: Mistake) -> None:
         if rule.rule in {"/", "/buy"}:
             (method,) = (rule.methods or set()) - {"HEAD", "OPTIONS"}
             app.test_client().open(rule.rule, method=method)
+    if not mistake.command:
+        return ""
+    arguments = shlex.split(mistake.command)
+    return app.test_cli_runner().invoke(args=arguments).output
 
 
 @pytest.mark.parametrize("number", range(1, len(MISTAKES) + 1))
@@ -84,7 +94,7 @@ def test_the_page_shows_what_one_is_told(
     mistake = MISTAKES[number - 1]
     with heard() as lines:
         try:
-            make(mistake)
+            lines.extend(make(mistake).splitlines())
         except (ABXError, ValueError) as error:
             kind = type(error)
             module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
@@ -92,8 +102,8 @@ def test_the_page_shows_what_one_is_told(
     assert lines == [mistake.told]
 
 
-def test_there_are_25_mistakes() -> None:
-    heads = [line for line in PAGE.read_text().splitlines() if line[:4] == "### "]
-    numbers = [line.removeprefix("### ").partition(".")[0] for line in heads]
-    assert numbers == [str(number) for number in range(1, 26)]
-    assert len(MISTAKES) == 25
+def test_as_many_mistakes_are_numbered_as_the_page_says() -> None:
+    text = PAGE.read_text()
+    numbers = re.findall(r"^### (\d+)\.", text, re.MULTILINE)
+    assert numbers == [str(number + 1) for number in range(len(MISTAKES))]
+    assert f"The {len(MISTAKES)} likeliest mistakes" in text

@@ -10,6 +10,7 @@ import pytest
 
 from tests.docs.blocks import blocks_of
 from tests.docs.runner import Page
+from tests.docs.warm import WarmFlask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,12 +36,19 @@ def untouched_logging() -> Iterator[None]:
     logger.handlers[:] = handlers
 
 
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Give a folder whose ``flask`` answers at once."""
+    with WarmFlask(tmp_path_factory.mktemp("warm")) as warm:
+        yield warm.folder
+
+
 @pytest.mark.parametrize("path", FOLLOWED, ids=lambda path: path.name)
 def test_the_page_does_what_it_says(
-    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, tmp_path: Path, commands: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with Page(path, tmp_path) as page:
+    with Page(path, tmp_path, commands) as page:
         page.follow()
 
 

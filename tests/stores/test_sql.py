@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import event
+from sqlalchemy import event, select
 
 from flask_abx import ABX
 from flask_abx.experiments.lifecycle import Action
@@ -112,6 +112,20 @@ class House:
         with writing(self.database.own) as connection:
             connection.execute(tables.definitions.update().values(body=body))
             version = tables.state.c.version + 1
+            connection.execute(tables.state.update().values(version=version))
+
+    def go_back_to(self, version: int) -> None:
+        """Put back what the database held then, as the restoring of a backup does."""
+        tables, own = self.database.tables, self.database.own
+        with writing(own) as connection:
+            body = connection.execute(
+                select(tables.changes.c.body).where(tables.changes.c.version == version)
+            ).scalar_one()
+            later = tables.changes.c.version > version
+            connection.execute(tables.changes.delete().where(later))
+            connection.execute(
+                tables.definitions.update().values(body=body, version=version)
+            )
             connection.execute(tables.state.update().values(version=version))
 
     def close(self) -> None:
@@ -247,6 +261,21 @@ def test_a_bad_row_is_no_confirmation(
     house.break_body("{")
     assert house.background.settle(PATIENCE)
     assert house.store.serving.confirmed_at == confirmed
+
+
+def test_a_restored_database_that_reaches_the_same_version_is_taken(
+    make_house: Callable[..., House], caplog: pytest.LogCaptureFixture
+) -> None:
+    house = make_house().make_tables().define()
+    house.editor.move("headline", Action.PAUSE)
+    assert house.served == ("control", "paused")
+    house.go_back_to(1)
+    assert house.background.settle(PATIENCE)
+    assert house.served == ("control", "paused")
+    house.editor.move("headline", Action.CLOSE)
+    assert house.background.settle(PATIENCE)
+    assert house.served == ("control", "closed")
+    assert ["restored from a backup" in line for line in caplog.messages] == [True]
 
 
 def asked(engine: Engine) -> list[str]:
