@@ -133,8 +133,14 @@ def _fit(app: Flask, place: Place) -> None:
 
 def _host_engine(app: Flask, place: Place) -> Engine:
     with app.app_context():
-        engine: Engine = place.db.engines[place.bind_key]
-        return engine
+        engines = place.db.engines
+        if place.bind_key not in engines:
+            named = ", ".join(repr(key) for key in engines if key) or "none"
+            raise SetupError(
+                f"ABX got bind_key={place.bind_key!r}, which is no bind of the "
+                f"application: SQLALCHEMY_BINDS names {named}."
+            )
+        return engines[place.bind_key]
 
 
 def _copy(

@@ -75,10 +75,11 @@ class Database:
         if self._found is None:
             try:
                 self._found = self._find_host()
-            except (RuntimeError, LookupError) as error:
+            except SetupError:
+                raise
+            except RuntimeError as error:
                 raise SetupError(
-                    f"The database cannot be used: {error} Call `db.init_app(app)`, "
-                    "and see that ABX(bind_key=...) names one of SQLALCHEMY_BINDS."
+                    f"The database cannot be used: {error} Call `db.init_app(app)`."
                 ) from error
         return self._found
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DBAPIError
 
-from flask_abx.errors import ChangeRefused
+from flask_abx.errors import ChangeRefused, UsageError
 from flask_abx.experiments.checklist import unmet
 from flask_abx.experiments.edits import refusals
-from flask_abx.experiments.lifecycle import Action, Status
+from flask_abx.experiments.lifecycle import MOVES, Action, Status
 from flask_abx.experiments.moves import apply_move
 from flask_abx.stores.change import Author, Edit, content
 from flask_abx.stores.compiling import Parser
@@ -171,7 +171,7 @@ class Editor:
             if status is not Status.DRAFT:
                 raise ChangeRefused(
                     f"Experiment {key!r} is {status}, only a draft can be deleted: "
-                    "conclude and archive it, so that what it found is kept."
+                    "what has run is kept, and put away with `flask abx archive`."
                 )
             yield Edit(Name(EXPERIMENT, key), Action.DELETE, None)
 
@@ -198,11 +198,16 @@ class Editor:
             options: What the action asks for, such as ``traffic`` or ``winner``.
 
         Raises:
+            UsageError: If there is no such action.
             UnknownExperiment: If there is none of this key.
             UnknownVariant: If an option names no variant.
             ChangeRefused: If the state does not allow it; names what it allows.
             DefinitionError: If it would clash with another experiment.
         """
+        if action not in MOVES:
+            named = ", ".join(MOVES)
+            raise UsageError(f"{str(action)!r} is no move, use one of {named}.")
+        action = Action(action)
 
         def plan(desk: Desk) -> Iterable[Edit]:
             experiment = desk.experiment(key)
