@@ -1,0 +1,1 @@
+"""Drills: they break what a served application stands on, and watch its promises."""
