@@ -340,3 +340,21 @@ def test_in_memory_a_change_of_the_application_is_neither_stored_nor_lost(
         house.db.session.commit()
     with reading(house.database.host) as connection:
         assert read_mark(connection, house.database.tables).version == 99
+
+
+def test_the_copy_is_renewed_when_a_waiting_change_takes_effect_at_last(
+    make_house: Callable[..., House],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    house = make_house(ABX_RULESET_CACHE=str(tmp_path / "cache")).make_tables()
+    house.editor.apply({"experiments": {"headline": HEADLINE, "button": HEADLINE}})
+    house.visit()
+    (change,) = house.editor.edit("headline", {"name": "Renamed"})
+    house.editor.move("button", Action.PAUSE)
+    assert house.background.settle(PATIENCE)
+    at = house.store.serving.offset.here(round(change.effective_at.timestamp() * 1000))
+    monkeypatch.setattr(serving, "monotonic", lambda: at)
+    assert house.background.settle(PATIENCE)
+    (path,) = (tmp_path / "cache").iterdir()
+    assert "Renamed" in path.read_text()
