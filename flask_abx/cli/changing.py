@@ -108,9 +108,7 @@ def _lines(
         yield f"{key} stays as it is, there is nothing to change."
     verb, end = ("would be", "; nothing is written.") if dry_run else ("is", ".")
     for change in changes:
-        moment = f"everywhere from {_rounded_up(change.effective_at)} on"
-        if change.action.is_urgent:
-            moment = f"from now on (each process asks every {seconds:g} s)"
+        moment = moment_text([change], seconds)
         facts = ", ".join(_facts(change))
         yield f"{change.key} {verb} {facts} (version {change.version}), {moment}{end}"
 
@@ -172,6 +170,19 @@ def change_data(change: Change) -> dict[str, Any]:
         "at": _written(change.at, "milliseconds"),
         "effective_at": _written(change.effective_at, "milliseconds"),
     }
+
+
+def moment_text(changes: Sequence[Change], seconds: float) -> str:
+    """Say from when on changes count.
+
+    Args:
+        changes: The changes of one version.
+        seconds: How often a process asks for changes.
+    """
+    latest = max(change.effective_at for change in changes)
+    if latest <= changes[0].at:
+        return f"from now on (each process asks every {seconds:g} s)"
+    return f"everywhere from {_rounded_up(latest)} on"
 
 
 def to_the_second(moment: datetime) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from flask.cli import with_appcontext
 from pydantic_core import to_jsonable_python
 
 from flask_abx.cli.application import loaded_state
-from flask_abx.cli.changing import change_data, changing, to_the_second
+from flask_abx.cli.changing import change_data, changing, moment_text
 from flask_abx.cli.output import NotFound, fail, format_option, note, write
 from flask_abx.errors import ChangeRefused
 from flask_abx.experiments.checklist import unmet
@@ -98,7 +97,7 @@ def dump_command(form: str) -> None:
 @format_option
 @with_appcontext
 def diff_command(file: Path, form: str) -> None:
-    """Compare a TOML or JSON file with the definitions in force, field by field."""
+    """Compare a TOML or JSON file with what is defined, field by field."""
     source = _load(file)
     state = loaded_state()
     known = state.store.document()
@@ -293,7 +292,8 @@ def _lines(changes: Sequence[Change], manner: Manner) -> Iterator[str]:
     if manner.dry_run:
         yield f"Nothing is written. Version {version} would be:"
     else:
-        yield f"Version {version} is in force {_moment(changes)}:"
+        seconds = state_of(current_app).settings.refresh_seconds
+        yield f"Version {version} counts {moment_text(changes, seconds)}:"
     for change in changes:
         known, wanted = _entry(change, change.before), _entry(change, change.after)
         end = ", new" if known is None else ", taken away" if wanted is None else ""
@@ -301,17 +301,6 @@ def _lines(changes: Sequence[Change], manner: Manner) -> Iterator[str]:
         if not end:
             for each in _in_parts("", known, wanted):
                 yield f"  {each.as_text('').removeprefix('.')}"
-
-
-def _moment(changes: Sequence[Change]) -> str:
-    """Say from when on all of a version counts."""
-    latest = max(each.effective_at for each in changes)
-    if latest == changes[0].at:
-        seconds = state_of(current_app).settings.refresh_seconds
-        return f"from now on, each process asks every {seconds:g} s"
-    # Never tell a moment at which it is not so yet.
-    rounded_up = to_the_second(latest + timedelta(microseconds=999_999))
-    return f"everywhere from {rounded_up} on"
 
 
 def _entry(change: Change, body: object) -> Any:  # noqa: ANN401 - of its section

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 from flask.cli import with_appcontext
@@ -15,6 +14,7 @@ from flask_abx.assignment.decision import Reason
 from flask_abx.assignment.explain import explain
 from flask_abx.cli.application import loaded_state
 from flask_abx.cli.experiments import find
+from flask_abx.cli.fields import json_or_text
 from flask_abx.cli.output import format_option, note, write
 from flask_abx.runtime.unit import unit_id
 
@@ -67,7 +67,7 @@ def _attributes(
             raise click.BadParameter(
                 f"{value!r} is no attribute, write NAME=VALUE.", param=parameter
             )
-        _put(attributes, name.split("."), _parsed(text))
+        _put(attributes, name.split("."), json_or_text(text))
     return attributes
 
 
@@ -79,17 +79,6 @@ def _put(attributes: dict[str, Any], path: list[str], value: object) -> None:
         attributes[name] = inner = dict(inner) if isinstance(inner, dict) else {}
         attributes = inner
     attributes[last] = value
-
-
-def _parsed(text: str) -> object:
-    try:
-        return json.loads(text, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        return text
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON.")
 
 
 @click.command("explain")

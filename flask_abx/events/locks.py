@@ -10,7 +10,8 @@ class ProcessLock:
     """Locks within one process.
 
     A child that is forked while another thread holds the lock finds it open: it has
-    that lock, but never the thread that would release it.
+    that lock, but never the thread that would release it. No block under the lock may
+    fork itself.
     """
 
     def __init__(self) -> None:

@@ -93,6 +93,11 @@ def _primary(experiment: Experiment) -> str | None:
 
 
 def _variants(experiment: Experiment) -> str | None:
+    if experiment.closed:
+        return (
+            f"Experiment {experiment.key!r} is closed to new units, so nobody could "
+            "enter: take closed back."
+        )
     found = [repr(key) for key in open_weights(experiment)]
     if len(found) >= 2:
         return None

@@ -10,9 +10,10 @@ from threading import Condition, Event, Lock, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
+from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 
-from flask_abx.stores.database import is_idle
+from flask_abx.stores.database import cut, is_idle
 
 if TYPE_CHECKING:
     import logging
@@ -64,13 +65,20 @@ class Life:
         self.thread: Thread | None = None
         self._database = database
         self._engine: Engine | None = None
+        self._connections: list[object] = []
 
     @property
     def engine(self) -> Engine:
         """The engine of this thread, made when it is first needed."""
         if self._engine is None:
             self._engine = self._database.engine()
+            if not self._database.is_in_memory:
+                event.listen(self._engine, "connect", self._keep)
         return self._engine
+
+    def _keep(self, connection: object, record: object) -> None:
+        del record
+        self._connections = [*self._connections[-1:], connection]
 
     @property
     def is_alive(self) -> bool:
@@ -94,6 +102,11 @@ class Life:
         """Have it touch nothing any more, and stop."""
         self.is_over = True
         self.wake.set()
+
+    def cut(self) -> None:
+        """Cut the lines on which it waits, so that it wakes up and ends."""
+        for connection in self._connections:
+            cut(connection)
 
     def close(self) -> None:
         """Close its connections."""
@@ -192,9 +205,9 @@ class Background:
         if life is None:
             self.wake()
             return True
-        wanted = life.rounds + (1 if life.busy_since is None else 2)
         deadline = monotonic() + seconds
         with process.turned:
+            wanted = life.rounds + (1 if life.busy_since is None else 2)
             while life.rounds < wanted:
                 life.wake.set()
                 left = deadline - monotonic()
@@ -241,6 +254,7 @@ class Background:
                 return
             if before is not None:
                 before.end()
+                before.cut()
                 self._logger.error(
                     "The background thread has not moved for %d s, another takes over.",
                     STUCK,
@@ -263,10 +277,17 @@ class Background:
         now = monotonic()
         if self._went_at is not None and now - self._went_at < self._interval:
             return
-        if is_idle(self._database.host):
-            self._went_at = now
-            self._here = self._here or Life(self._database)
-            self.go_round(self._here, _call)
+        lock = self._process().lock
+        # Another thread may be at it on the one connection.
+        if not lock.acquire(blocking=False):
+            return
+        try:
+            if is_idle(self._database.host):
+                self._went_at = now
+                self._here = self._here or Life(self._database)
+                self.go_round(self._here, _call)
+        finally:
+            lock.release()
 
     def go_round(self, life: Life, call: Callable[..., Any]) -> None:
         """Do every job once; one that raises is logged and harms no other."""
@@ -323,13 +344,14 @@ def _live(
         pause = background.pause(life)
         # What is not held here can be collected while the thread sleeps.
         del background
-        life.busy_since = None
         process.has_gone_round.set()
         with process.turned:
+            life.busy_since = None
             life.rounds += 1
             process.turned.notify_all()
         life.wake.wait(pause)
-        life.busy_since = monotonic()
+        with process.turned:
+            life.busy_since = monotonic()
     life.close()
 
 

@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass
 from hashlib import sha256
 from stat import S_ISREG
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from flask_abx.stores.reading import Mark, Name
@@ -62,7 +63,7 @@ class DiskCopy:
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"abx-{self._database}-{copied.mark.lineage}.json"
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        temporary = path.with_suffix(f".{os.getpid()}-{get_ident()}.tmp")
         try:
             _write(temporary, _text(copied))
             temporary.replace(path)

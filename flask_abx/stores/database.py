@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from socket import SHUT_RDWR, socket
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import create_engine, event, inspect, text
@@ -161,10 +162,31 @@ def is_idle(engine: Engine) -> bool:
     return not getattr(driver, "in_transaction", False)
 
 
+def cut(connection: object) -> None:
+    """Cut the line of a driver's connection, on which another thread waits for ever."""
+    # Each driver has its socket elsewhere, and SQLite has none.
+    with suppress(Exception):
+        line = getattr(connection, "_sock", None)
+        if line is not None:
+            line.shutdown(SHUT_RDWR)
+            return
+        descriptor = os.dup(connection.fileno())  # type: ignore[attr-defined]
+        with socket(fileno=descriptor) as double:
+            double.shutdown(SHUT_RDWR)
+
+
 @contextmanager
-def reading(engine: Engine) -> Iterator[Connection]:
-    """Open a transaction that only reads, and never leaves anything behind."""
+def reading(engine: Engine, *, is_steady: bool = False) -> Iterator[Connection]:
+    """Open a transaction that only reads, and never leaves anything behind.
+
+    Args:
+        engine: Whose connections are used.
+        is_steady: True to see, all the while, what was there at the first statement.
+    """
     with engine.connect() as connection:
+        # SQLite does so by itself.
+        if is_steady and engine.dialect.name != "sqlite":
+            connection.execution_options(isolation_level="REPEATABLE READ")
         try:
             yield connection
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DBAPIError
@@ -23,6 +24,7 @@ from flask_abx.stores.reading import (
     BLANK,
     Name,
     begin_lineage,
+    new_lineage,
     read_mark,
     read_snapshot,
 )
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
 
 #: How often a change is worked out anew because others published meanwhile.
 _TRIES = 100
+#: How long a new database is this process's own, in seconds.
+_FRESH = 2.0
 _NOBODY = Author()
 
 
@@ -72,10 +76,18 @@ class Editor:
         self._tell = tell
         self._parser = Parser(lambda: None)
         self._founded: Mark | None = None
+        self._founded_at = 0.0
+
+    def _begin(self, engine: Engine) -> None:
+        lineage = new_lineage()
+        mark = begin_lineage(engine, self._database.tables, lineage)
+        if mark.lineage == lineage:
+            self._founded, self._founded_at = mark, monotonic()
 
     def _delay(self, mark: Mark) -> int:
-        # What this process has just founded was never served by any other.
-        return 0 if mark == self._founded else self._usual_delay()
+        # What this process has just founded was hardly served by any other.
+        is_fresh = monotonic() - self._founded_at < _FRESH
+        return 0 if is_fresh and mark == self._founded else self._usual_delay()
 
     def desk(self) -> Desk:
         """Read the latest definitions.
@@ -104,9 +116,15 @@ class Editor:
         """Make a draft.
 
         Raises:
-            ChangeRefused: If the experiment exists.
+            ChangeRefused: If the experiment exists, or is to be more than a draft.
             DefinitionError: With every fault of the fields.
         """
+        status = fields.get("status", Status.DRAFT)
+        if status != Status.DRAFT:
+            raise ChangeRefused(
+                f"status is {status!r}, but what is created is a draft: leave it out, "
+                "and start the experiment when it is ready."
+            )
 
         def plan(desk: Desk) -> Iterable[Edit]:
             if key in desk.document.experiments:
@@ -339,7 +357,7 @@ class Editor:
             with reading(engine) as connection:
                 mark = read_mark(connection, tables)
             if mark == BLANK:
-                self._founded = begin_lineage(engine, tables)
+                self._begin(engine)
             return read_snapshot(engine, tables)
         except DBAPIError as error:
             missing = self._database.missing_table(engine)

@@ -62,7 +62,8 @@ class Poll:
         """Ask once, on the connections of the background thread."""
         self._read_copy()
         self.ask(life.engine, lambda: life.is_over)
-        self._write_copy()
+        if not life.is_over:
+            self._write_copy()
 
     def ask(self, engine: Engine, is_over: Callable[[], bool]) -> None:
         """Ask how far the database is, and read it where it has moved.

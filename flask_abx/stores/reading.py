@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
     from flask_abx.schema import Tables
 
-#: How often a reading is begun anew because somebody published meanwhile.
-_TRIES = 20
-
 
 class Name(NamedTuple):
     """What a definition is found by."""
@@ -110,14 +107,14 @@ def read_mark(connection: Connection, tables: Tables) -> Mark:
     return BLANK if row is None else Mark(row.lineage, row.version)
 
 
-def begin_lineage(engine: Engine, tables: Tables) -> Mark:
+def begin_lineage(engine: Engine, tables: Tables, lineage: str | None = None) -> Mark:
     """Give new tables their random name, unless another process just did."""
     with suppress(IntegrityError), writing(engine) as connection:
         if read_mark(connection, tables) == BLANK:
             connection.execute(
                 tables.state.insert().values(
                     id=1,
-                    lineage=new_lineage(),
+                    lineage=lineage or new_lineage(),
                     version=0,
                     schema_version=SCHEMA_VERSION,
                     pepper=secrets.token_hex(32),
@@ -133,23 +130,13 @@ def new_lineage() -> str:
 
 
 def read_snapshot(engine: Engine, tables: Tables) -> Snapshot:
-    """Read everything of one version.
-
-    Raises:
-        RuntimeError: If somebody published all the while.
-    """
-    for _ in range(_TRIES):
-        with reading(engine) as connection:
-            before = read_mark(connection, tables)
-            now = clock(connection)
-            definitions = _definitions(connection, tables)
-            pending = _pending(connection, tables, now)
-            # Each statement sees what was committed before it.
-            if read_mark(connection, tables) == before:
-                return Snapshot(before, now, definitions, pending)
-    raise RuntimeError(
-        f"The definitions changed {_TRIES} times while they were read, try again."
-    )
+    """Read everything of one version."""
+    with reading(engine, is_steady=True) as connection:
+        mark = read_mark(connection, tables)
+        now = clock(connection)
+        definitions = _definitions(connection, tables)
+        pending = _pending(connection, tables, now)
+    return Snapshot(mark, now, definitions, pending)
 
 
 def _definitions(connection: Connection, tables: Tables) -> dict[Name, Stored]:

@@ -77,7 +77,7 @@ def test_what_is_created_is_a_draft(empty: Flask, run: Run) -> None:
     result = run(empty, *CREATE, "--format", "table")
     assert (result.exit_code, result.stderr) == (0, "")
     assert masked(result.stdout) == (
-        "headline is a draft (version 1), everywhere from TIME on.\n"
+        "headline is a draft (version 1), from now on (each process asks every 2 s).\n"
     )
 
 
@@ -109,7 +109,8 @@ def test_a_dry_run_creates_nothing(empty: Flask, run: Run) -> None:
     result = run(empty, *CREATE, "--dry-run", "--format", "table")
     assert (result.exit_code, recorded_changes(empty)) == (0, ())
     assert masked(result.stdout) == (
-        "headline would be a draft (version 1), everywhere from TIME on; "
+        "headline would be a draft (version 1), "
+        "from now on (each process asks every 2 s); "
         "nothing is written.\n"
     )
 
@@ -184,7 +185,7 @@ def test_an_edit_names_the_fields_that_it_changed(app: Flask, run: Run) -> None:
     result = run(app, "edit", "headline", *fields, "--format", "table")
     assert masked(result.stdout) == (
         "headline is a draft, changed in name, owner and traffic (version 2), "
-        "everywhere from TIME on.\n"
+        "from now on (each process asks every 2 s).\n"
     )
 
 

@@ -219,7 +219,7 @@ def test_apply_writes_a_line_for_each_field(sql: Flask, run: Run, file: Path) ->
     new = '[experiments.new]\nvariants = ["a", "b"]\nstatus = "draft"\n'
     file.write_text(f"{HEADLINE}status = 'paused'\n{new}", "utf-8")
     head, *lines = run(sql, "apply", str(file), "--format", "table").stdout.splitlines()
-    assert head == "Version 2 is in force from now on, each process asks every 2 s:"
+    assert head == "Version 2 counts from now on (each process asks every 2 s):"
     assert lines == [
         "experiments.headline: pause",
         "  traffic: 0.5 -> 1.0",

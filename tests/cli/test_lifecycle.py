@@ -37,7 +37,6 @@ WAYS = {
 }
 ARGUMENTS = {Action.TRAFFIC: ("0.9",)}
 NOW = "from now on (each process asks every 2 s)"
-LATER = "everywhere from TIME on"
 
 
 @pytest.fixture
@@ -76,14 +75,14 @@ def lead(app: Flask, run: Run, *commands: str) -> None:
 @pytest.mark.parametrize(
     ("way", "arguments", "expected"),
     [
-        pytest.param("", "start headline", f"running (version 2), {LATER}", id="start"),
+        pytest.param("", "start headline", f"running (version 2), {NOW}", id="start"),
         pytest.param(
             "start", "pause headline", f"paused (version 3), {NOW}", id="pause"
         ),
         pytest.param(
             "start pause",
             "resume headline",
-            f"running (version 4), {LATER}",
+            f"running (version 4), {NOW}",
             id="resume",
         ),
         pytest.param(
@@ -101,43 +100,43 @@ def lead(app: Flask, run: Run, *commands: str) -> None:
         pytest.param(
             "",
             "traffic headline 0.25",
-            f"a draft, traffic 0.25 (version 2), {LATER}",
+            f"a draft, traffic 0.25 (version 2), {NOW}",
             id="traffic",
         ),
         pytest.param(
             "start",
             "conclude headline bold",
-            f"concluded, bold won, shipped (version 3), {LATER}",
+            f"concluded, bold won, shipped (version 3), {NOW}",
             id="treatment-won",
         ),
         pytest.param(
             "start",
             "conclude headline control",
-            f"concluded, control won, rolled back (version 3), {LATER}",
+            f"concluded, control won, rolled back (version 3), {NOW}",
             id="control-won",
         ),
         pytest.param(
             "start",
             "conclude headline --outcome did_not_finish",
-            f"concluded, nothing won, did not finish (version 3), {LATER}",
+            f"concluded, nothing won, did not finish (version 3), {NOW}",
             id="not-finished",
         ),
         pytest.param(
             "start conclude",
             "reopen headline",
-            f"running (version 4), {LATER}",
+            f"running (version 4), {NOW}",
             id="reopen",
         ),
         pytest.param(
             "start",
             "restart headline",
-            f"running, iteration 2 (version 3), {LATER}",
+            f"running, iteration 2 (version 3), {NOW}",
             id="restart",
         ),
         pytest.param(
             "start conclude",
             "archive headline",
-            f"archived, nothing won, flat (version 4), {LATER}",
+            f"archived, nothing won, flat (version 4), {NOW}",
             id="archive",
         ),
     ],

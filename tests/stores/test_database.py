@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
+from threading import Thread
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +19,13 @@ from flask_abx.stores.database import (
     LOCK_TIMEOUT,
     Database,
     clock,
+    cut,
     is_idle,
     is_in_memory,
     reading,
     writing,
 )
-from tests.databases import ENGINES, fresh_database
+from tests.databases import ENGINES, database_url, engine_of, fresh_database, run
 from tests.stores.places import database_at, empty
 
 if TYPE_CHECKING:
@@ -119,7 +122,7 @@ def test_what_the_host_does_to_its_connections_is_done_to_ours(
         connection.execute("PRAGMA foreign_keys = ON")
 
     event.listen(database.host, "connect", protect)
-    with reading(database.engine()) as connection:
+    with reading(database.own) as connection:
         assert connection.execute(text("PRAGMA foreign_keys")).scalar_one() == 1
 
 
@@ -151,6 +154,29 @@ def test_we_read_what_is_committed_whatever_the_host_says(
         with writing(database.own) as writer:
             insert(writer, database)
         assert len(reader.execute(database.tables.state.select()).all()) == 1
+
+
+def test_a_steady_reader_sees_one_moment(any_database: Database) -> None:
+    query = select(func.count()).select_from(any_database.tables.state)
+    if _kind(any_database) == "sqlite":
+        # Without it, who reads keeps who writes from committing.
+        run(str(any_database.host.url), "PRAGMA journal_mode=WAL")
+    seen = []
+    with reading(any_database.own, is_steady=True) as reader:
+        seen.append(reader.execute(query).scalar_one())
+        with writing(any_database.own) as writer:
+            insert(writer, any_database)
+        seen.append(reader.execute(query).scalar_one())
+    assert (seen, count(any_database)) == ([0, 0], 1)
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_connection_is_steady_for_one_reading_only(kind: str, tmp_path: Path) -> None:
+    with fresh_database(kind, tmp_path) as url, database_at(url) as database:
+        with reading(database.own, is_steady=True) as connection:
+            assert connection.get_isolation_level() == "REPEATABLE READ"
+        with reading(database.own) as connection:
+            assert connection.get_isolation_level() == "READ COMMITTED"
 
 
 @pytest.mark.parametrize("level", [None, "SERIALIZABLE", "AUTOCOMMIT"])
@@ -330,3 +356,35 @@ def test_a_database_that_does_not_answer_is_no_missing_table(
 ) -> None:
     nowhere = create_engine("postgresql+psycopg://127.0.0.1:1/none", poolclass=NullPool)
     assert database.missing_table(nowhere) is None
+
+
+SLEEPS = {"postgresql": "SELECT pg_sleep(60)", "mariadb": "SELECT sleep(60)"}
+
+
+@pytest.mark.parametrize("kind", SLEEPS)
+def test_who_waits_on_a_line_that_is_cut_wakes_up(kind: str, tmp_path: Path) -> None:
+    with engine_of(database_url(kind, tmp_path)) as engine:
+        pooled = engine.raw_connection()
+        driver = pooled.driver_connection
+        assert driver is not None
+        pooled.detach()
+        ended: list[Exception] = []
+
+        def wait() -> None:
+            try:
+                driver.cursor().execute(SLEEPS[kind])
+            except Exception as error:  # noqa: BLE001 - each driver has its own
+                ended.append(error)
+
+        thread = Thread(target=wait)
+        thread.start()
+        while thread.is_alive():
+            cut(driver)
+            thread.join(0.1)
+        assert ended
+        with suppress(Exception):
+            driver.close()
+
+
+def test_what_has_no_line_is_left_alone() -> None:
+    cut(object())

@@ -16,6 +16,7 @@ from flask_abx import (
     DefinitionError,
     UnknownExperiment,
     UnknownVariant,
+    UsageError,
     experiment_changed,
 )
 from flask_abx.experiments.definition import parse
@@ -192,6 +193,23 @@ def test_a_start_is_refused_with_every_reason(house: House) -> None:
     with pytest.raises(ChangeRefused) as caught:
         house.editor.move("headline", Action.START)
     assert len(caught.value.reasons) == 2
+
+
+def test_a_closed_draft_is_not_started(house: House) -> None:
+    house.editor.create("headline", {**HEADLINE, "closed": True})
+    with pytest.raises(ChangeRefused, match="closed to new units"):
+        house.editor.move("headline", Action.START)
+
+
+def test_what_is_created_cannot_run_already(house: House) -> None:
+    with pytest.raises(ChangeRefused, match="is a draft"):
+        house.editor.create("headline", {**HEADLINE, "status": "running"})
+    assert house.changes == 0
+
+
+def test_an_action_that_is_no_move_is_told(editor: Editor) -> None:
+    with pytest.raises(UsageError, match="'begin' is no move, use one of start"):
+        editor.move("headline", "begin")  # type: ignore[arg-type]
 
 
 def test_an_illegal_move_writes_nothing(house: House, editor: Editor) -> None:
