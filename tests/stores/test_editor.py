@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import time_machine
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import func, select
@@ -210,6 +212,22 @@ def test_what_is_created_cannot_run_already(house: House) -> None:
 def test_an_action_that_is_no_move_is_told(editor: Editor) -> None:
     with pytest.raises(UsageError, match="'begin' is no move, use one of start"):
         editor.move("headline", "begin")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("day", "reason"), [(1, "not_started"), (3, "allocated"), (5, "ended")]
+)
+def test_a_scheduled_start_and_end_act_by_themselves(
+    house: House, editor: Editor, day: int, reason: str
+) -> None:
+    schedule = {"start_at": "2040-01-02T00:00:00Z", "end_at": "2040-01-04T00:00:00Z"}
+    editor.edit("headline", schedule)
+    editor.move("headline", Action.START)
+    with (
+        house.app.test_request_context(),
+        time_machine.travel(datetime(2040, 1, day, tzinfo=UTC), tick=False),
+    ):
+        assert house.abx.assignment("headline").reason == reason
 
 
 def test_an_illegal_move_writes_nothing(house: House, editor: Editor) -> None:
