@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.benchmarks import decisions, served, startup, visits
+from tests.benchmarks import decisions, served, startup, stores, visits
 from tests.benchmarks.report import BenchmarkError, json_lines, table
 
 if TYPE_CHECKING:
@@ -24,12 +24,14 @@ def measures(*, is_quick: bool) -> dict[str, Callable[[], list[Row]]]:
             "visits": lambda: visits.measure(rounds=80),
             "served": lambda: served.measure(pairs=3, window=0.5),
             "startup": lambda: startup.measure(processes=3),
+            "stores": lambda: stores.measure(rounds=30, publishes=3),
         }
     return {
         "decisions": lambda: decisions.measure(rounds=200),
         "visits": lambda: visits.measure(rounds=400),
         "served": lambda: served.measure(pairs=7, window=1.5),
         "startup": lambda: startup.measure(processes=7),
+        "stores": lambda: stores.measure(rounds=30, publishes=7),
     }
 
 
