@@ -304,7 +304,8 @@ def _lines(changes: Sequence[Change], manner: Manner) -> Iterator[str]:
 
 
 def _entry(change: Change, body: object) -> Any:  # noqa: ANN401 - of its section
-    if body is None:
+    # What was broken by hand is as good as nothing.
+    if body is None or isinstance(body, str):
         return None
     return parse_entry(f"{change.kind}s", change.key, body)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 #: The exit code of a check that failed; click's own is 2 for wrong usage.
 FAILED = 1
 _NOT_FOUND = 3
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 #: The state of what is there does not allow it.
 _REFUSED = 4
 _EXIT_CODES: dict[type[ABXError], int] = {
@@ -57,12 +59,17 @@ def write(form: str, data: Any, text: Callable[[], str]) -> None:  # noqa: ANN40
         text: Makes the text, called only where it is wanted.
     """
     is_json = form == "json" or (form == "auto" and not sys.stdout.isatty())
-    click.echo(json.dumps(data, indent=2) if is_json else text())
+    click.echo(json.dumps(data, indent=2) if is_json else _harmless(text()))
 
 
 def note(message: str) -> None:
     """Tell something beside the data, on stderr."""
-    click.echo(message, err=True)
+    click.echo(_harmless(message), err=True)
+
+
+def _harmless(text: str) -> str:
+    """Write out the characters that a terminal would obey."""
+    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def fail() -> None:

@@ -106,7 +106,7 @@ class Experiment(Form):
     forced: dict[Identifier, Key] = Field(default_factory=dict)
     private: Switch = False
     salt: Salt | None = None
-    iteration: Annotated[int, Field(strict=True, ge=1)] = 1
+    iteration: Annotated[int, Field(strict=True, ge=1, le=999_999_999)] = 1
     status: Status = Status.RUNNING
     closed: Switch = False
     winner: Key | None = None

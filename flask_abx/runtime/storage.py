@@ -7,6 +7,7 @@ from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import ref
 
 from flask_sqlalchemy import SQLAlchemy
 
@@ -23,6 +24,8 @@ from flask_abx.stores.recording import Recording
 from flask_abx.stores.sql import SqlStore
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from flask import Flask
     from sqlalchemy import Engine
 
@@ -80,7 +83,8 @@ def open_storage(
             "move them with `flask abx apply FILE` and leave them out."
         )
     _fit(app, place)
-    database = Database(place.tables, partial(_host_engine, app, place))
+    # Whoever waits for the database must not keep alive the application.
+    database = Database(place.tables, partial(_host_engine, ref(app), place))
     background = Background(database, settings.refresh_seconds, tally, app.logger)
     if settings.store == "config" or (settings.store is None and is_in_config):
         store = ConfigStore(settings, Path(app.root_path), hooks.segments)
@@ -131,16 +135,29 @@ def _fit(app: Flask, place: Place) -> None:
     fit_dialect(place.tables, scheme.partition("+")[0])
 
 
-def _host_engine(app: Flask, place: Place) -> Engine:
-    with app.app_context():
-        engines = place.db.engines
-        if place.bind_key not in engines:
-            named = ", ".join(repr(key) for key in engines if key) or "none"
-            raise SetupError(
-                f"ABX got bind_key={place.bind_key!r}, which is no bind of the "
-                f"application: SQLALCHEMY_BINDS names {named}."
-            )
-        return engines[place.bind_key]
+def _host_engine(find_app: Callable[[], Flask | None], place: Place) -> Engine:
+    app, found = find_app(), None
+    if app is None:
+        raise SetupError("The application is gone, make it again.")
+    try:
+        with app.app_context():
+            found = _engine(place)
+    except Exception:
+        # What others do at the end of a context is not needed here.
+        if found is None:
+            raise
+    return found
+
+
+def _engine(place: Place) -> Engine:
+    engines = place.db.engines
+    if place.bind_key not in engines:
+        named = ", ".join(repr(key) for key in engines if key) or "none"
+        raise SetupError(
+            f"ABX got bind_key={place.bind_key!r}, which is no bind of the "
+            f"application: SQLALCHEMY_BINDS names {named}."
+        )
+    return engines[place.bind_key]
 
 
 def _copy(

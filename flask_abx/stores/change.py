@@ -47,14 +47,14 @@ class Author:
             ("actor", self.actor, _MOST_ACTOR),
             ("note", self.note, _MOST_NOTE),
         ):
-            if len(text) > most or not _is_plain(text):
+            if len(text) > most or not is_plain(text):
                 raise ChangeRefused(
                     f"The {field} {text[:40]!r} cannot be stored, must be plain text "
                     f"of at most {most:,} characters."
                 )
 
 
-def _is_plain(text: str) -> bool:
+def is_plain(text: str) -> bool:
     """Tell whether every database stores it and no terminal obeys it."""
     codes = (ord(each) for each in text if each not in "\n\t")
     return not any(_is_control(code) or 0xD800 <= code <= 0xDFFF for code in codes)

@@ -43,8 +43,12 @@ class Parser:
         self._rest = rest
         self._parsed: dict[Name, tuple[str, Any]] = {}
 
-    def parse(self, bodies: Mapping[Name, str]) -> Document:
+    def parse(self, bodies: Mapping[Name, str], *, is_whole: bool = True) -> Document:
         """Turn the definitions of one version into a document.
+
+        Args:
+            bodies: The canonical JSON of each.
+            is_whole: False passes over faults between them.
 
         Raises:
             DefinitionError: With every fault; what was parsed before is kept.
@@ -55,7 +59,9 @@ class Parser:
         }
         for name, (_, entry) in parsed.items():
             parts[f"{name.kind}s"][name.key] = entry
-        document = assemble(parts)
+        document = (
+            assemble(parts) if is_whole else Document.model_construct(None, **parts)
+        )
         self._parsed = parsed
         return document
 
@@ -103,13 +109,20 @@ class Compiler:
         self._parser = Parser(rest)
         self._last: Compiled | None = None
 
-    def compile(self, bodies: Mapping[Name, str], version: str) -> Compiled:
+    def compile(
+        self, bodies: Mapping[Name, str], version: str, *, is_whole: bool = True
+    ) -> Compiled:
         """Compile the definitions of one version.
+
+        Args:
+            bodies: The canonical JSON of each.
+            version: The name of the version.
+            is_whole: False passes over faults between them.
 
         Raises:
             DefinitionError: With every fault; what was compiled before is kept.
         """
-        document = self._parser.parse(bodies)
+        document = self._parser.parse(bodies, is_whole=is_whole)
         self._rest()
         last = self._last
         earlier = None if last is None else (last.document, last.ruleset)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import create_engine, event, inspect, text
 from sqlalchemy.exc import DBAPIError
 
-from flask_abx.errors import SetupError
+from flask_abx.errors import ChangeRefused, SetupError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -95,6 +95,7 @@ class Database:
     @property
     def own(self) -> Engine:
         """The engine of this process for commands and changes."""
+        _check_idle(self.host)
         pid = os.getpid()
         engine = self._engines.get(pid)
         if engine is None:
@@ -117,7 +118,11 @@ class Database:
             )
         if is_in_memory(host):
             return host
-        own = create_engine(host.url, pool=host.pool.recreate())
+        own = create_engine(
+            host.url,
+            pool=host.pool.recreate(),
+            hide_parameters=host.hide_parameters,
+        )
         options = dict(host.get_execution_options())
         if dialect == "sqlite":
             event.listen(own, "begin", _begin)
@@ -162,6 +167,19 @@ def is_idle(engine: Engine) -> bool:
     return not getattr(driver, "in_transaction", False)
 
 
+def _check_idle(engine: Engine) -> None:
+    """Refuse to end a transaction of the application, whose connection it is.
+
+    Raises:
+        ChangeRefused: If it is in one.
+    """
+    if is_in_memory(engine) and not is_idle(engine):
+        raise ChangeRefused(
+            "The application is in a transaction on the one connection of SQLite in "
+            "memory: commit it or roll it back first."
+        )
+
+
 def cut(connection: object) -> None:
     """Cut the line of a driver's connection, on which another thread waits for ever."""
     # Each driver has its socket elsewhere, and SQLite has none.
@@ -182,7 +200,11 @@ def reading(engine: Engine, *, is_steady: bool = False) -> Iterator[Connection]:
     Args:
         engine: Whose connections are used.
         is_steady: True to see, all the while, what was there at the first statement.
+
+    Raises:
+        ChangeRefused: If the application is in a transaction on this connection.
     """
+    _check_idle(engine)
     with engine.connect() as connection:
         # SQLite does so by itself.
         if is_steady and engine.dialect.name != "sqlite":
@@ -195,7 +217,12 @@ def reading(engine: Engine, *, is_steady: bool = False) -> Iterator[Connection]:
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """Open a transaction that writes: all of it is stored, or nothing."""
+    """Open a transaction that writes: all of it is stored, or nothing.
+
+    Raises:
+        ChangeRefused: If the application is in a transaction on this connection.
+    """
+    _check_idle(engine)
     with (
         engine.connect().execution_options(**{_WRITES: True}) as connection,
         connection.begin(),
@@ -211,6 +238,12 @@ def clock(connection: Connection) -> int:
 def _begin(connection: Connection) -> None:
     # A transaction that reads first and writes later could never wait for its turn.
     writes = connection.get_execution_options().get(_WRITES)
+    driver = connection.connection.dbapi_connection
+    if getattr(driver, "in_transaction", False):
+        # A listener of the host on all engines was here before.
+        if not writes:
+            return
+        connection.exec_driver_sql("ROLLBACK")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 

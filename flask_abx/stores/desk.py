@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from flask_abx.errors import UnknownExperiment
 from flask_abx.experiments.definition import parse_entry
 from flask_abx.experiments.faults import suggestion
+from flask_abx.experiments.lifecycle import Status
 from flask_abx.stores.change import content, moment_of
 from flask_abx.stores.reading import Name
 
@@ -46,6 +47,12 @@ class Desk:
             raise UnknownExperiment(
                 f"Experiment {key!r} is not in the database{suggestion(key, known)}"
             ) from None
+
+    def as_draft(self, experiment: Experiment) -> Document:
+        """Give the document in which an experiment has not begun yet."""
+        draft = experiment.model_copy(update={"status": Status.DRAFT})
+        experiments = {**self.document.experiments, experiment.key: draft}
+        return self.document.model_copy(update={"experiments": experiments})
 
     def version_of(self, key: str) -> int:
         """Give the version that changed an experiment last.

@@ -15,7 +15,7 @@ from flask_abx.experiments.lifecycle import MOVES, Action, Status
 from flask_abx.experiments.moves import apply_move
 from flask_abx.stores.change import Author, Edit, content
 from flask_abx.stores.compiling import Parser
-from flask_abx.stores.database import is_idle, reading
+from flask_abx.stores.database import reading
 from flask_abx.stores.desk import EXPERIMENT, Desk, entry_of, merged
 from flask_abx.stores.history import bodies_at
 from flask_abx.stores.importing import edits_of
@@ -103,7 +103,7 @@ class Editor:
         """Read the latest definitions without those that somebody broke by hand."""
         snapshot = self._snapshot(self._database.own)
         sound = self._parser.sound(snapshot.bodies)
-        return Desk(snapshot, self._parser.parse(sound))
+        return Desk(snapshot, self._parser.parse(sound, is_whole=False))
 
     def create(
         self,
@@ -232,8 +232,8 @@ class Editor:
             if fields:
                 options["definition"] = entry_of(key, merged(experiment, fields))
             after = apply_move(experiment, action, desk.now, **options)
-            if action is Action.START:
-                reasons = unmet(desk.document, key, desk.now, self._registered)
+            if action in {Action.START, Action.RESTART}:
+                reasons = unmet(desk.as_draft(after), key, desk.now, self._registered)
                 if reasons:
                     raise ChangeRefused(*reasons)
             is_urgent = action.is_urgent
@@ -348,11 +348,6 @@ class Editor:
 
     def _snapshot(self, engine: Engine) -> Snapshot:
         tables = self._database.tables
-        if self._database.is_in_memory and not is_idle(engine):
-            raise ChangeRefused(
-                "The application is in a transaction on the one connection of SQLite "
-                "in memory: commit it or roll it back first."
-            )
         try:
             with reading(engine) as connection:
                 mark = read_mark(connection, tables)
@@ -368,7 +363,7 @@ class Editor:
     def _bodies_at(self, version: int) -> dict[Name, str]:
         with reading(self._database.own) as connection:
             tables = self._database.tables
-            found = bodies_at(connection, tables, version, is_stored=True)
+            found = bodies_at(connection, tables, version, is_config=False)
         return {name: body for name, (_, body) in found.items()}
 
     def _difference(self, desk: Desk, key: str, expected: int) -> str:

@@ -48,7 +48,7 @@ def read_changes(
 
 
 def bodies_at(
-    connection: Connection, tables: Tables, version: int, *, is_stored: bool = False
+    connection: Connection, tables: Tables, version: int, *, is_config: bool
 ) -> dict[Name, tuple[int, str]]:
     """Read the definitions as they were in a version, each with its own version.
 
@@ -56,8 +56,8 @@ def bodies_at(
         connection: Where to read.
         tables: Where the changes are.
         version: The version.
-        is_stored: True leaves out what the configuration defined, which was never in
-            the table of definitions.
+        is_config: True for what the configuration defined, False for what was in the
+            table of definitions.
     """
     table = tables.changes
     last = (
@@ -65,8 +65,8 @@ def bodies_at(
         .where(table.c.version <= version)
         .group_by(table.c.kind, table.c.key)
     )
-    if is_stored:
-        last = last.where(table.c.channel != CONFIG)
+    is_told = table.c.channel == CONFIG
+    last = last.where(is_told if is_config else ~is_told)
     found = last.subquery()
     is_last = and_(
         table.c.kind == found.c.kind,

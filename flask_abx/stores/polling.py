@@ -57,6 +57,7 @@ class Poll:
         self._is_copy_read = False
         self._eras: tuple[tuple[Era, Stretch], ...] = ()
         self._copied: Copied | None = None
+        self._is_ahead = False
 
     def run(self, life: Life) -> None:
         """Ask once, on the connections of the background thread."""
@@ -117,7 +118,7 @@ class Poll:
         snapshot = read_snapshot(engine, self._database.tables)
         found = eras(snapshot)
         try:
-            stretches = tuple(self._compiled(era) for era in found)
+            stretches = tuple(self._compiled(era, found[-1]) for era in found)
         except DefinitionError as error:
             if self._tally.count(f"refused_version:{snapshot.mark.version}"):
                 self._logger.error(  # noqa: TRY400 - the faults are the message
@@ -133,11 +134,15 @@ class Poll:
         self._serving.adopt(snapshot.mark, stretches)
         return True
 
-    def _compiled(self, era: Era) -> Stretch:
+    def _compiled(self, era: Era, last: Era) -> Stretch:
         for known, stretch in self._eras:
             if known.version == era.version and known.bodies == era.bodies:
                 return Stretch(era.since, era.version, stretch.compiled)
-        compiled = self._compiler.compile(era.bodies, str(era.version))
+        # Only the last was published as a whole: one before it may hold a part of what
+        # belongs together, and is served all the same.
+        compiled = self._compiler.compile(
+            era.bodies, str(era.version), is_whole=era is last
+        )
         return Stretch(era.since, era.version, compiled)
 
     def _read_copy(self) -> None:

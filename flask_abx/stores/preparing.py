@@ -8,7 +8,7 @@ from flask_abx.errors import ChangeRefused
 from flask_abx.experiments.definition import canonical_json
 from flask_abx.experiments.lifecycle import Status
 from flask_abx.experiments.weights import open_weights
-from flask_abx.stores.change import milliseconds_of
+from flask_abx.stores.change import is_plain, milliseconds_of
 from flask_abx.stores.writing import Prepared
 
 if TYPE_CHECKING:
@@ -85,6 +85,11 @@ def _of_fitting_size(edit: Edit, body: str | None) -> str | None:
         raise ChangeRefused(
             f"The {kind} {key[:40]!r}... has a name of {len(key):,} characters, must "
             f"have at most {_MOST_KEY}."
+        )
+    if not is_plain(key) or key != key.strip():
+        raise ChangeRefused(
+            f"The {kind} {key!r} has a name that not every database can tell apart, "
+            "must be plain text without blanks at its ends."
         )
     if body is not None and len(body) > _MOST_BODY:
         raise ChangeRefused(

@@ -111,7 +111,7 @@ class Recording:
             # Another process may be ahead, and have published something already.
             mark = begin_lineage(engine, tables)
         with reading(engine) as connection:
-            found = bodies_at(connection, tables, mark.version)
+            found = bodies_at(connection, tables, mark.version, is_config=True)
         return mark, {name: Stored(*each) for name, each in found.items()}
 
 

@@ -73,7 +73,7 @@ def _experiment_back(
 ) -> tuple[Edit, tuple[str, ...]]:
     now = document.experiments.get(name.key)
     if body is None:
-        reason = _not_then(now)
+        reason = _not_then(name, now, snapshot)
         return Edit(name, Action.ROLLBACK, None), (reason,) if reason else ()
     then: Experiment = parse_entry("experiments", name.key, json.loads(body))
     if now is None:
@@ -83,8 +83,14 @@ def _experiment_back(
     return edit, step.reasons
 
 
-def _not_then(now: Experiment | None) -> str | None:
+def _not_then(name: Name, now: Experiment | None, snapshot: Snapshot) -> str | None:
     """Say why an experiment that did not exist cannot be taken away."""
+    if now is None and name in snapshot.definitions:
+        version = snapshot.definitions[name].version
+        return (
+            f"Experiment {name.key!r} did not exist then and cannot be read now: put "
+            f"it back with `flask abx rollback {version} {name.key}`."
+        )
     if now is None or now.status is Status.DRAFT:
         return None
     return (

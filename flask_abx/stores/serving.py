@@ -105,6 +105,10 @@ class Serving:
         """Serve what was read: the first stretch now, the others in their time."""
         first, *later = stretches
         with self._lock:
+            known = self.served.now.version if self.served is not None else 0
+            # A clock that goes back must not take back what is in force.
+            while later and mark.lineage == self.mark.lineage and first.version < known:
+                first = later.pop(0)
             self.mark = mark
             self.served = self._at_present(Served(first, tuple(later)))
 

@@ -67,7 +67,9 @@ def _first_to_come(snapshot: Snapshot) -> list[Pending]:
     waiting = {(change.name, change.version) for change in snapshot.pending}
     for change in snapshot.pending:
         # By version: the last that follows no pending one follows the one in force.
-        if (change.name, change.previous) not in waiting:
+        # One that makes anew what an earlier one takes away follows that.
+        is_anew = change.previous is None and change.name in found
+        if (change.name, change.previous) not in waiting and not is_anew:
             found[change.name] = change
     latest = snapshot.definitions
     return [

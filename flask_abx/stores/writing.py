@@ -195,19 +195,25 @@ class Publisher:
             return
         table, key = self._tables.epochs, each.edit.name.key
         is_run = (table.c.experiment == key) & (table.c.iteration == each.iteration)
-        query = select(table.c.epoch, table.c.weights).where(is_run)
+        query = select(table.c.epoch, table.c.weights, table.c.started_at).where(is_run)
         last = connection.execute(query.order_by(table.c.epoch.desc())).first()
         weights = canonical_json(dict(each.weights))
-        if last is not None and last.weights == weights:
-            return
         begins = self.effective_at(each, mark, at)
+        later = each.epoch_from if (each.epoch_from or 0) > begins else None
+        if last is not None and last.weights == weights:
+            if last.started_at > at:
+                # It has not begun, and begins with the experiment.
+                moved = {"started_at": later or min(last.started_at, begins)}
+                is_last = is_run & (table.c.epoch == last.epoch)
+                connection.execute(table.update().where(is_last).values(moved))
+            return
         connection.execute(
             table.insert().values(
                 experiment=key,
                 iteration=each.iteration,
                 epoch=1 if last is None else last.epoch + 1,
                 weights=weights,
-                started_at=max(begins, each.epoch_from or 0),
+                started_at=later or begins,
             )
         )
 

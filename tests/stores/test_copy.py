@@ -6,6 +6,7 @@ import os
 import stat
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import get_ident
 from typing import TYPE_CHECKING
 
 import pytest
@@ -142,7 +143,7 @@ def test_a_link_where_it_is_written_first_is_refused(tmp_path: Path) -> None:
     victim.write_text("precious")
     folder = tmp_path / "instance"
     folder.mkdir()
-    name = f"abx-db-{LINE}.{os.getpid()}.tmp"
+    name = f"abx-db-{LINE}.{os.getpid()}-{get_ident()}.tmp"
     (folder / name).symlink_to(victim)
     with pytest.raises(OSError, match=name):
         DiskCopy(folder, "db").write(COPIED)
@@ -161,7 +162,7 @@ def test_a_link_at_the_copy_is_replaced_and_not_followed(tmp_path: Path) -> None
 
 def test_a_copy_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
     path = written(tmp_path)
-    (tmp_path / f"abx-db-{LINE}.{os.getpid()}.tmp").mkdir()
+    (tmp_path / f"abx-db-{LINE}.{os.getpid()}-{get_ident()}.tmp").mkdir()
     copy = DiskCopy(tmp_path, "db")
     with pytest.raises(OSError, match="tmp"):
         copy.write(Copied(Mark(LINE, 8), {}))
