@@ -63,6 +63,11 @@ def create_command(form: str) -> None:
         )
     elif differences(engine, tables):
         note("They differ from what is needed: run `flask abx db check`.")
+    if made and "migrate" in current_app.extensions:
+        note(
+            "Flask-Migrate is set up here, and finds nothing to do for tables that are "
+            "there: to have them in a migration, make that on an empty database."
+        )
 
 
 @db_group.command("check")

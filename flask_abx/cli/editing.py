@@ -12,7 +12,7 @@ from flask_abx.cli.advice import advise_create, advise_delete, advise_edit
 from flask_abx.cli.changing import changing, is_interactive, tell
 from flask_abx.cli.fields import collected, json_or_text, set_option, unset_option
 from flask_abx.cli.output import note
-from flask_abx.errors import DefinitionError, UsageError
+from flask_abx.errors import ChangeRefused, DefinitionError, UsageError
 from flask_abx.runtime.state import state_of
 from flask_abx.stores.change import content
 
@@ -163,6 +163,9 @@ def _by_hand(
             if not click.confirm("Edit it again?", default=True, err=True):
                 raise
             text = edited
+        except ChangeRefused:
+            note(f"Nothing is written. This is what you wrote:\n{edited}")
+            raise
 
 
 def _fields(text: str) -> dict[str, Any]:

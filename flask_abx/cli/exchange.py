@@ -16,7 +16,7 @@ from pydantic_core import to_jsonable_python
 from flask_abx.cli.application import loaded_state
 from flask_abx.cli.changing import change_data, changing, moment_text
 from flask_abx.cli.output import NotFound, fail, format_option, note, write
-from flask_abx.errors import ChangeRefused
+from flask_abx.errors import ChangeRefused, UsageError
 from flask_abx.experiments.checklist import unmet
 from flask_abx.experiments.definition import canonical_json, load, parse_entry
 from flask_abx.experiments.faults import path_of
@@ -121,6 +121,8 @@ def apply_command(manner: Manner, file: Path) -> None:
     """
     editor = _editor("apply")
     source = _load(file)
+    if not any(source.values()):
+        raise UsageError(f"{str(file)!r} defines nothing, so nothing is taken over.")
     changes = editor.apply(source, manner.author, dry_run=manner.dry_run)
     _tell(changes, manner)
     for reason in _unready(changes, editor.desk()):

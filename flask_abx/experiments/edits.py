@@ -58,7 +58,7 @@ _WAYS_OUT = MappingProxyType(
         "consent": "units would enter that were asked for something else; "
         "only add one, or make another experiment",
         "sensitive": "units would enter that did not agree; make another experiment",
-        "closed": "close it to stop new units, or restart it to open it",
+        "closed": "close it to stop new units; to open it again, restart it",
         "closed variants": "close a variant to stop new units, "
         "or restart the experiment to open it",
         "keep_variants": "say it when you conclude it",

@@ -305,13 +305,20 @@ class Background:
             if life.is_over or not self._tally.count(f"background:{job.name}"):
                 return
             missing = call(self._missing_table, life, error)
-            if missing is None:
+            # What to do, or what the driver says, tells more than its traceback.
+            if missing is not None:
+                self._logger.error("%s", missing)  # noqa: TRY400
+            elif isinstance(error, DBAPIError):
+                self._logger.error(  # noqa: TRY400
+                    "The background thread could not %s, it tries again and what is "
+                    "known stays in force: %s",
+                    job.name,
+                    error.orig,
+                )
+            else:
                 self._logger.exception(
                     "The background thread could not %s, it tries again.", job.name
                 )
-            else:
-                # The way out says more than the driver's traceback.
-                self._logger.error("%s", missing)  # noqa: TRY400
 
     def _missing_table(self, life: Life, error: Exception) -> SetupError | None:
         if not isinstance(error, DBAPIError):

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 READ = "/read"
 DEFINED = 10
 MANY = 1_000
+#: A round is so many turns of all stores, so that they share each moment.
+TURNS = 20
 TOLERANCE = 0.02
 ATTEMPTS = 3
 KINDS = ("sqlite", "postgresql")
@@ -74,7 +76,7 @@ def _beside_the_database(rounds: int) -> list[Row]:
             apps[name] = stack.enter_context(_stored(url, folder, DEFINED))
         subjects = {name: _returning(app).spend for name, app in apps.items()}
         for _ in range(ATTEMPTS):
-            found = interleave(subjects, rounds=rounds, calls=200)
+            found = interleave(subjects, rounds=rounds * TURNS, calls=20)
             same = found.ratio("twin", "sql")
             if abs(same - 1) <= TOLERANCE:
                 break
@@ -134,7 +136,11 @@ def _taking_up(publishes: int) -> list[Row]:
         folder = Path(name)
         url = f"sqlite:///{folder / 'app.db'}"
         run(url, "PRAGMA journal_mode=WAL")
-        with _stored(url, folder, MANY) as app, _publisher(url, folder) as publish:
+        often = {"ABX_REFRESH_SECONDS": 0.2}
+        with (
+            _stored(url, folder, MANY, **often) as app,
+            _publisher(url, folder) as publish,
+        ):
             visits = _Visits(app)
             calm = [visits.watch() for _ in range(publishes)]
             one = [visits.watch(publish, "one") for _ in range(publishes)]
@@ -277,9 +283,9 @@ def _publisher(url: str, folder: Path) -> Iterator[Callable[[str], None]]:
 
 
 @contextmanager
-def _stored(url: str, folder: Path, defined: int) -> Iterator[Flask]:
+def _stored(url: str, folder: Path, defined: int, **config: object) -> Iterator[Flask]:
     """Make an application whose database defines so many experiments."""
-    with _joined(url, folder) as app:
+    with _joined(url, folder, **config) as app:
         db = app.extensions["sqlalchemy"]
         with app.app_context():
             db.create_all()
@@ -288,14 +294,9 @@ def _stored(url: str, folder: Path, defined: int) -> Iterator[Flask]:
 
 
 @contextmanager
-def _joined(url: str, folder: Path) -> Iterator[Flask]:
+def _joined(url: str, folder: Path, **config: object) -> Iterator[Flask]:
     """Make an application that reads its definitions from a database."""
-    app = _make_app(
-        None,
-        folder,
-        SQLALCHEMY_DATABASE_URI=url,
-        ABX_REFRESH_SECONDS=0.2,
-    )
+    app = _make_app(None, folder, SQLALCHEMY_DATABASE_URI=url, **config)
     try:
         yield app
     finally:

@@ -6,15 +6,16 @@ import json
 import os
 import select
 import signal
-import subprocess
 import sys
 import threading
 import time
 import traceback
 from contextlib import contextmanager, suppress
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from werkzeug.test import EnvironBuilder
 
 from flask_abx.events.locks import ProcessLock
 from flask_abx.experiments.lifecycle import Action
@@ -23,7 +24,7 @@ from flask_abx.stores.change import Author, Edit
 from flask_abx.stores.reading import Name
 from tests.databases import ENGINES, fresh_database, run
 from tests.drills.clients import percentile
-from tests.drills.servers import ROOT
+from tests.drills.elsewhere import elsewhere
 from tests.drills.shop import TEN, joined, make_app
 
 if TYPE_CHECKING:
@@ -46,13 +47,10 @@ REQUESTS = 50
 QUIET_REQUESTS = 10
 #: How many versions the threads meet at least.
 VERSIONS = 5
-#: How long a process may go on, in seconds.
-PATIENCE = 25.0
-#: The pause between two publishes, in seconds.
-EVERY = 0.05
 #: How often the p99 of idle may be reached; the figure to look at is printed.
 SLOWER = 4.0
 VARIANTS = [f"v{number}" for number in range(7)]
+ENVIRON = EnvironBuilder("/ten").get_environ()
 LOCK, RLOCK = type(threading.Lock()), type(threading.RLock())
 #: What is run in a process of its own, as a fork of a test would be a test too.
 FORK = "from tests.drills.test_forks import fork_with_locks_held as run; run()"
@@ -79,9 +77,13 @@ def _publish(state: State) -> int:
 
 def _read(app: Flask) -> tuple[int, set[str]]:
     """Ask for the page that reads ten experiments, and give what it shows."""
-    response = app.test_client(use_cookies=False).get("/ten")
-    assert response.status_code == 200, response.text
-    told = response.get_json()
+    status: list[str] = []
+    # A client of werkzeug would cost more than all that is asked of the application.
+    environ = {**ENVIRON, "wsgi.input": BytesIO(), "wsgi.errors": sys.stderr}
+    body = app(environ, lambda line, *more: status.append(line))  # type: ignore[arg-type]
+    content = b"".join(body)
+    assert status == ["200 OK"], content
+    told = json.loads(content)
     return int(told["version"] or 0), set(told["variants"].values())
 
 
@@ -99,59 +101,6 @@ def _rounds(state: State) -> int:
     return 0 if background.life is None else background.life.rounds
 
 
-def _elsewhere(
-    code: str,
-    folder: Path,
-    config: dict[str, Any],
-    meanwhile: Callable[[], object] | None = None,
-) -> dict[str, Any]:
-    """Run code in another process, and give the JSON that it prints last.
-
-    Args:
-        code: What it runs.
-        folder: The instance folder.
-        config: The configuration of the shop.
-        meanwhile: What is done here again and again, once a line was printed there.
-    """
-    told = json.dumps({"INSTANCE": str(folder), **config})
-    with (
-        (folder / "errors").open("w+") as errors,
-        subprocess.Popen(
-            [sys.executable, "-c", code, told],
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            start_new_session=True,
-        ) as process,
-    ):
-        assert process.stdout is not None
-        killing = threading.Timer(PATIENCE, _kill, (process,))
-        killing.start()
-        try:
-            printed = process.stdout.readline()
-            while meanwhile is not None and process.poll() is None:
-                meanwhile()
-                time.sleep(EVERY)
-            printed += process.stdout.read()
-            process.wait()
-        finally:
-            killing.cancel()
-            _kill(process)
-        errors.seek(0)
-        said = errors.read()
-    assert process.returncode == 0, said
-    assert "Traceback" not in said, said
-    found: dict[str, Any] = json.loads(printed.splitlines()[-1])
-    return found
-
-
-def _kill(process: subprocess.Popen[str]) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-
-
 @contextmanager
 def _database(kind: str, folder: Path) -> Iterator[dict[str, Any]]:
     """Make a database with one version in it, and give the configuration."""
@@ -167,7 +116,7 @@ def _database(kind: str, folder: Path) -> Iterator[dict[str, Any]]:
 @pytest.mark.parametrize("kind", ENGINES)
 def test_a_child_finds_every_lock_open(kind: str, tmp_path: Path) -> None:
     with _database(kind, tmp_path) as config:
-        told = _elsewhere(FORK, tmp_path, config)
+        told = elsewhere(FORK, tmp_path, config)
     print(
         f"\n{kind}: {told['held']} locks held, of {len(told['owners'])} kinds; the "
         f"child served, published and polled within {told['child']:.2f} s, the parent "
@@ -181,7 +130,7 @@ def test_a_child_finds_every_lock_open(kind: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ENGINES)
 def test_forks_in_the_midst_of_work_disturb_nobody(kind: str, tmp_path: Path) -> None:
     with _database(kind, tmp_path) as config:
-        told = _elsewhere(STORM, tmp_path, config)
+        told = elsewhere(STORM, tmp_path, config)
     print(
         f"\n{kind}: {FORKS} forks while the parent served {told['served']}, published "
         f"{told['published']} and polled {told['rounds']} times; the slowest child "
@@ -194,7 +143,7 @@ def test_forks_in_the_midst_of_work_disturb_nobody(kind: str, tmp_path: Path) ->
 @pytest.mark.parametrize("kind", ENGINES)
 def test_two_hundred_threads_read_whole_versions(kind: str, tmp_path: Path) -> None:
     with _database(kind, tmp_path) as config, joined(tmp_path, config) as state:
-        told = _elsewhere(CROWD, tmp_path, config, lambda: _publish(state))
+        told = elsewhere(CROWD, tmp_path, config, lambda: _publish(state))
     ratio = told["busy"] / told["idle"]
     print(
         f"\n{kind}: {THREADS} threads x {REQUESTS} requests met {told['versions']} "

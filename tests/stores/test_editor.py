@@ -88,6 +88,18 @@ class House:
     def changes(self) -> int:
         return self.rows(lambda house: house.tables.changes)
 
+    def epoch_starts(self) -> list[int]:
+        database = state_of(self.app).database
+        assert database is not None
+        with reading(database.own) as connection:
+            query = select(self.tables.epochs.c.started_at)
+            return [*connection.execute(query).scalars()]
+
+    def settle(self) -> None:
+        background = state_of(self.app).storage.background
+        assert background is not None
+        assert background.settle(10)
+
     @property
     def epochs(self) -> int:
         return self.rows(lambda house: house.tables.epochs)
@@ -355,6 +367,36 @@ def test_the_brake_waits_for_nothing(house: House, editor: Editor) -> None:
     editor.move("headline", Action.START)
     (pause,) = editor.move("headline", Action.PAUSE)
     assert pause.effective_at == pause.at
+
+
+def test_an_epoch_that_has_not_begun_moves_with_the_experiment(
+    house: House, editor: Editor
+) -> None:
+    editor.edit("headline", {"start_at": "2040-01-02T00:00:00Z"})
+    editor.move("headline", Action.START)
+    later = house.epoch_starts()
+    editor.edit("headline", {"start_at": None})
+    (now,) = house.epoch_starts()
+    assert later == [2_209_075_200_000]
+    assert now < later[0]
+
+
+def test_a_brake_is_heard_while_others_are_half_way(house: House) -> None:
+    def flags(value: object) -> dict[str, Any]:
+        return {
+            "variants": {"control": {"flags": {"f": value}}, "on": {"flags": {"f": 1}}},
+            "metrics": ["signup"],
+        }
+
+    house.editor.apply({"experiments": {"b": flags(0)}})
+    house.editor.create("a", flags(0))
+    house.app.testing = False
+    house.editor.move("b", Action.CONCLUDE)
+    house.editor.move("a", Action.START)
+    house.editor.move("a", Action.PAUSE)
+    house.settle()
+    rules = state_of(house.app).store.ruleset().rules
+    assert (rules["a"].status, rules["b"].status) == ("paused", "running")
 
 
 @pytest.mark.parametrize("text", ["a\0b", "\x1b[31mred", "\ud800", "x" * 10_001])

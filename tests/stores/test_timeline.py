@@ -32,9 +32,12 @@ def snapshot_of(writes: list[Write], now: int = NOW) -> Snapshot:
             pending.append(
                 Pending(name, version, write.body, previous, before, write.effective_at)
             )
-        last[name] = (version, write.body)
         latest.pop(name, None)
-        if write.body is not None:
+        if write.body is None:
+            # What is made anew follows nothing.
+            last.pop(name, None)
+        else:
+            last[name] = (version, write.body)
             latest[name] = Stored(version, write.body)
     return Snapshot(Mark("line", len(writes)), now, latest, tuple(pending))
 
@@ -97,3 +100,9 @@ def test_what_is_taken_away_does_not_come_back(bodies: list[str | None]) -> None
     writes = [Write("a", body, NOW + 1 + nth) for nth, body in enumerate(bodies)]
     last = eras(snapshot_of(writes))[-1]
     assert dict(last.bodies) == in_force(writes, NOW + len(writes))
+
+
+def test_what_is_made_anew_leaves_the_old_one_until_it_is_taken_away() -> None:
+    writes = [Write("a", "old", 5), Write("a", None, 105), Write("a", "new", 106)]
+    found = eras(snapshot_of(writes))
+    assert [[*era.bodies.values()] for era in found] == [["old"], [], ["new"]]
