@@ -268,9 +268,9 @@ class Background:
                 name="flask-abx",
                 daemon=True,
             )
+            life.thread.start()
             process.lives.append(life)
             process.life = life
-            life.thread.start()
 
     def _go_here(self) -> None:
         """Do a round in this thread, where one is due and the connection is free."""
