@@ -213,13 +213,18 @@ def _wait_until_ready(outage: Outage, servers: list[Server]) -> float:
 
 
 def _check_waiting(outage: Outage) -> None:
-    """Nobody waits past the deadline, and nobody once it was missed."""
+    """Nobody waits past the deadline, and nobody once it was missed.
+
+    What the machine itself takes shows in the server without a database.
+    """
+    noise = max(each.net for each in outage.during if each.pid in outage.apart)
     assert {each.status for each in outage.answers + outage.later} == {200}
     print(f"requests meanwhile: {told([each.net for each in outage.during])}")
     print(f"  with what other processes took: {told([x.took for x in outage.during])}")
+    print(f"  longest without database: {noise:.3f} s")
     for pid in sorted({each.pid for each in outage.during}):
         own = outage.of(pid)
-        slow = [each for each in own if each.net > WAITED]
+        slow = [each for each in own if each.net > WAITED + noise]
         last = max((each.began - own[0].began for each in slow), default=0.0)
         kind = "warm" if pid in outage.warm else "fresh"
         most = max(each.net for each in own)
@@ -227,7 +232,7 @@ def _check_waiting(outage: Outage) -> None:
             f"  {kind} process: {len(own)} requests, {len(slow)} waited, the last of "
             f"them began {last:.3f} s after its first, longest {most:.3f} s"
         )
-        assert most <= FIRST_WAIT + SLACK
+        assert most <= FIRST_WAIT + SLACK + noise
         assert last <= FIRST_WAIT
         assert pid in outage.fresh or not slow
 
