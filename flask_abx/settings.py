@@ -7,7 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, SkipValidation, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SkipValidation,
+    ValidationError,
+)
 from pydantic_core import PydanticCustomError
 
 from flask_abx.errors import ConfigError
@@ -40,6 +46,15 @@ Domain = Annotated[
         r"\.?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", "a domain such as 'example.com', or None"
     ),
 ]
+
+
+def _as_folder(value: object) -> object:
+    if value is None or value is False or isinstance(value, str | Path):
+        return value
+    raise PydanticCustomError("folder", "must be the path of a folder, None or False")
+
+
+Folder = Annotated[str | Path | Literal[False] | None, BeforeValidator(_as_folder)]
 Seconds = Annotated[float, Field(strict=True, ge=0, le=60)]
 
 
@@ -74,7 +89,7 @@ class Settings(Form):
         description="How often a process asks the database for changed definitions, "
         "in seconds.",
     )
-    ruleset_cache: str | Path | Literal[False] | None = Field(
+    ruleset_cache: Folder = Field(
         None,
         description="The folder that keeps the last known definitions for a start "
         "without database, relative to `app.root_path`; None is the instance folder, "

@@ -94,6 +94,7 @@ WRONG: list[tuple[str, object, str]] = [
     ("ABX_ENABLED", 0, "must be a valid boolean."),
     ("ABX_STORE", "redis", "must be 'config' or 'sql'."),
     ("ABX_FIRST_WAIT", -1, "must be greater than or equal to 0."),
+    ("ABX_RULESET_CACHE", True, "must be the path of a folder, None or False."),
     ("ABX_REFRESH_SECONDS", 0, "must be greater than or equal to 0.1."),
     ("ABX_REFRESH_SECONDS", 301, "must be less than or equal to 300."),
     ("ABX_STRICT", "yes", "must be a valid boolean."),
