@@ -222,9 +222,20 @@ def _in_parts(path: str, old: object, new: object) -> Iterator[Difference]:
     for name, one, other in parts or ():
         yield from _in_parts(f"{path}{name}", one, other)
     if parts is None:
-        known, wanted = to_jsonable_python(old), to_jsonable_python(new)
+        known, wanted = _json(old), _json(new)
         if canonical_json(known) != canonical_json(wanted):
             yield Difference(path, known, wanted)
+
+
+def _json(value: object) -> Any:  # noqa: ANN401 - JSON
+    """Give a value as plain JSON; each form knows how to write itself."""
+    if isinstance(value, Form):
+        return value.model_dump(mode="json")
+    if isinstance(value, Mapping):
+        return {key: _json(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json(each) for each in value]
+    return to_jsonable_python(value)
 
 
 def _parts(old: object, new: object) -> list[tuple[str, Any, Any]] | None:
