@@ -11,13 +11,13 @@ from flask_abx.cli.changing import tell
 from flask_abx.cli.output import note, write
 from flask_abx.errors import ChangeRefused, UnknownExperiment, UsageError
 from flask_abx.experiments.checklist import unmet
-from flask_abx.experiments.definition import assemble, parse_entry
+from flask_abx.experiments.definition import assemble
 from flask_abx.experiments.edits import refusals
 from flask_abx.experiments.lifecycle import Action, Status
 from flask_abx.experiments.model import Document
 from flask_abx.experiments.moves import apply_move
 from flask_abx.runtime.override import unknown_experiment
-from flask_abx.stores.change import content
+from flask_abx.stores.change import content, entry_of, merged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,7 +79,7 @@ def advise_move(
     document, now = state.store.document(), datetime.now(UTC)
     before = _defined(state, key)
     if fields:
-        options["definition"] = _entry(key, _merged(before, fields))
+        options["definition"] = entry_of(key, merged(before, fields))
     after = apply_move(before, action, now, **options)
     if action is Action.START:
         for reason in unmet(document, key, now, state.hooks.segments):
@@ -105,7 +105,7 @@ def advise_create(
             "it there or choose another key."
         )
     draft = {"status": Status.DRAFT.value, **fields}
-    _check_together(document, _entry(key, draft))
+    _check_together(document, entry_of(key, draft))
     _advise(state, key, draft, (), manner, is_new=True)
 
 
@@ -126,7 +126,7 @@ def advise_edit(
             f"Experiment {key!r} is defined in {name}, which no command changes: edit "
             "it there and deploy."
         )
-    after = _entry(key, _merged(before, fields))
+    after = entry_of(key, merged(before, fields))
     reasons = refusals(before, after, datetime.now(UTC))
     if reasons:
         raise ChangeRefused(*reasons)
@@ -219,16 +219,6 @@ def _source(state: State, key: str) -> Source:
     if name.endswith((".toml", ".json")):
         return Source(name, name.rpartition(".")[2])
     return Source("ABX_DEFINITIONS", "python")
-
-
-def _entry(key: str, body: Mapping[str, Any]) -> Experiment:
-    entry: Experiment = parse_entry("experiments", key, {**body, "key": key})
-    return entry
-
-
-def _merged(experiment: Experiment, fields: Mapping[str, Any]) -> dict[str, Any]:
-    merged = {**content(experiment), **fields}
-    return {name: value for name, value in merged.items() if value is not None}
 
 
 def _check_together(document: Document, after: Experiment) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from flask_abx.errors import ChangeRefused
+from flask_abx.experiments.definition import parse_entry
 from flask_abx.experiments.model import Experiment, plain
 
 if TYPE_CHECKING:
@@ -115,6 +116,22 @@ def content(entry: Experiment | Form | tuple[str, ...] | dict[str, JsonValue]) -
         state = {"status": entry.status.value, "iteration": entry.iteration}
         return {**plain(entry), **state}
     return plain(entry)
+
+
+def entry_of(key: str, content: Mapping[str, Any]) -> Experiment:
+    """Turn a content into an experiment.
+
+    Raises:
+        DefinitionError: With every fault.
+    """
+    entry: Experiment = parse_entry("experiments", key, {**content, "key": key})
+    return entry
+
+
+def merged(experiment: Experiment, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the content of an experiment with other fields; None takes one back."""
+    merged = {**content(experiment), **fields}
+    return {name: value for name, value in merged.items() if value is not None}
 
 
 def moment_of(milliseconds: int) -> datetime:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flask_abx.errors import UnknownExperiment
-from flask_abx.experiments.definition import parse_entry
 from flask_abx.experiments.faults import suggestion
 from flask_abx.experiments.lifecycle import Status
-from flask_abx.stores.change import content, moment_of
+from flask_abx.stores.change import moment_of
 from flask_abx.stores.reading import Name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime
 
     from flask_abx.experiments.model import Document, Experiment
@@ -62,19 +60,3 @@ class Desk:
         """
         self.experiment(key)
         return self.snapshot.definitions[Name(EXPERIMENT, key)].version
-
-
-def entry_of(key: str, content: Mapping[str, Any]) -> Experiment:
-    """Turn a content into an experiment.
-
-    Raises:
-        DefinitionError: With every fault.
-    """
-    entry: Experiment = parse_entry("experiments", key, {**content, "key": key})
-    return entry
-
-
-def merged(experiment: Experiment, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the content of an experiment with other fields; None takes one back."""
-    merged = {**content(experiment), **fields}
-    return {name: value for name, value in merged.items() if value is not None}

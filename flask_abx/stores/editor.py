@@ -13,10 +13,10 @@ from flask_abx.experiments.checklist import unmet
 from flask_abx.experiments.edits import refusals
 from flask_abx.experiments.lifecycle import MOVES, Action, Status
 from flask_abx.experiments.moves import apply_move
-from flask_abx.stores.change import Author, Edit, content
+from flask_abx.stores.change import Author, Edit, content, entry_of, merged
 from flask_abx.stores.compiling import Parser
 from flask_abx.stores.database import reading
-from flask_abx.stores.desk import EXPERIMENT, Desk, entry_of, merged
+from flask_abx.stores.desk import EXPERIMENT, Desk
 from flask_abx.stores.history import bodies_at
 from flask_abx.stores.importing import edits_of
 from flask_abx.stores.preparing import prepare
