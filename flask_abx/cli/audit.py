@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import click
 from flask import current_app
 from flask.cli import with_appcontext
-from sqlalchemy.exc import DBAPIError
 
 from flask_abx.cli.application import loaded_state
 from flask_abx.cli.changing import change_data, to_the_second
@@ -74,10 +73,8 @@ def _row(change: Change) -> list[str]:
 
 def _changes(database: Database, key: str | None, limit: int) -> tuple[Change, ...]:
     engine = database.own
-    try:
+    with database.explained(engine):
         return read_changes(engine, database.tables, key=key, limit=limit)
-    except DBAPIError as error:
-        raise database.missing_table(engine) or error from error
 
 
 def _check_defined(key: str) -> None:

@@ -188,12 +188,9 @@ def accept(database: Database) -> Mark:
     engine, tables = database.own, database.tables
     state = tables.state
     renamed = state.update().where(state.c.id == 1).values(lineage=new_lineage())
-    try:
-        with writing(engine) as connection:
-            if connection.execute(renamed).rowcount == 1:
-                return read_mark(connection, tables)
-    except DBAPIError as error:
-        raise database.missing_table(engine) or error from error
+    with database.explained(engine), writing(engine) as connection:
+        if connection.execute(renamed).rowcount == 1:
+            return read_mark(connection, tables)
     return begin_lineage(engine, tables)
 
 

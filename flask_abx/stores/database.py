@@ -131,6 +131,21 @@ class Database:
         event.listen(own, "connect", _on_connect(_LOCKING[dialect], dialect))
         return own.execution_options(**options)
 
+    @contextmanager
+    def explained(self, engine: Engine) -> Iterator[None]:
+        """Tell a failure that missing tables cause by the command that makes them.
+
+        Raises:
+            SetupError: If the tables are not there.
+        """
+        try:
+            yield
+        except DBAPIError as error:
+            missing = self.missing_table(engine)
+            if missing is None:
+                raise
+            raise missing from error
+
     def missing_table(self, engine: Engine) -> SetupError | None:
         """Explain a failure by tables that are not there yet; None if they are."""
         state = self.tables.state

@@ -6,8 +6,6 @@ import json
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.exc import DBAPIError
-
 from flask_abx.errors import ChangeRefused, UsageError
 from flask_abx.experiments.checklist import unmet
 from flask_abx.experiments.edits import refusals
@@ -348,17 +346,12 @@ class Editor:
 
     def _snapshot(self, engine: Engine) -> Snapshot:
         tables = self._database.tables
-        try:
+        with self._database.explained(engine):
             with reading(engine) as connection:
                 mark = read_mark(connection, tables)
             if mark == BLANK:
                 self._begin(engine)
             return read_snapshot(engine, tables)
-        except DBAPIError as error:
-            missing = self._database.missing_table(engine)
-            if missing is not None:
-                raise missing from error
-            raise
 
     def _bodies_at(self, version: int) -> dict[Name, str]:
         with reading(self._database.own) as connection:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from sqlalchemy.exc import DBAPIError
-
 from flask_abx.errors import ChangeRefused, DefinitionError
 from flask_abx.experiments.definition import canonical_json, parse_entry
 from flask_abx.experiments.lifecycle import Action, Status
@@ -60,9 +58,8 @@ class Recording:
         if document is self._recorded:
             return
         try:
-            is_there = self.record(life.engine, document, lambda: life.is_over)
-        except DBAPIError as error:
-            raise self._database.missing_table(life.engine) or error from error
+            with self._database.explained(life.engine):
+                is_there = self.record(life.engine, document, lambda: life.is_over)
         except ChangeRefused:
             self._recorded = document
             raise

@@ -5,8 +5,6 @@ from __future__ import annotations
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
-from sqlalchemy.exc import DBAPIError
-
 from flask_abx.assignment.ruleset import NOT_READY
 from flask_abx.experiments.model import Document
 from flask_abx.stores.compiling import Compiler
@@ -86,10 +84,8 @@ class SqlStore:
             DefinitionError: If what is there has faults.
         """
         engine = self._database.own
-        try:
+        with self._database.explained(engine):
             snapshot = read_snapshot(engine, self._database.tables)
-        except DBAPIError as error:
-            raise self._database.missing_table(engine) or error from error
         version = snapshot.mark.version
         compiled = self._compiler.compile(snapshot.bodies, str(version))
         self.serving.adopt(snapshot.mark, (Stretch(0, version, compiled),))
