@@ -28,10 +28,17 @@ class Bounded(Generic[K, V]):
         """Remember an entry."""
         entries = self._entries
         entries[key] = value
+        # One that is renewed is the newest.
+        with suppress(KeyError):
+            entries.move_to_end(key)
         if len(entries) > self._size:
             # Another thread may have made room meanwhile.
             with suppress(KeyError):
                 entries.popitem(last=False)
+
+    def drop(self, key: K) -> None:
+        """Forget an entry, if it is there."""
+        self._entries.pop(key, None)
 
     def swap(self, other: Bounded[K, V]) -> Bounded[K, V]:
         """Take over the entries of another, and give back one's own."""

@@ -1,0 +1,1 @@
+"""Files on disk that hold records until the database has them."""
