@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-import secrets
+import math
+import os
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import blake2b
 from json.encoder import encode_basestring_ascii
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from flask_abx.assignment.decision import USER, VISITOR
 from flask_abx.events.safe import finite, storable
 
 if TYPE_CHECKING:
@@ -19,12 +21,18 @@ if TYPE_CHECKING:
     from flask_abx.events.safe import Json
 
 Number: TypeAlias = int | float | Decimal
+#: What `track` promises: see `ABX.track`.
+Durability: TypeAlias = Literal["spool", "request", "atomic"]
 
 KEY_LENGTH = 64
 UNIT_TYPE_LENGTH = 40
 UNIT_LENGTH = 320
+VISITOR_LENGTH = 32
 NAME_LENGTH = 100
+#: How long the JSON of a record may be: a database takes no statement of any length.
+RECORD_LENGTH = 1_048_576
 
+_PEOPLE = frozenset({VISITOR, USER})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -32,8 +40,7 @@ def stamp(moment: datetime) -> str:
     """Write a moment as RFC 3339 in UTC, to the millisecond."""
     if moment.tzinfo is not UTC:
         moment = moment.astimezone(UTC)
-    text = moment.isoformat(timespec="milliseconds")
-    return f"{text.removesuffix('+00:00')}Z"
+    return f"{moment.isoformat(timespec='milliseconds')[:-6]}Z"
 
 
 def digest_of(*parts: str) -> str:
@@ -44,8 +51,10 @@ def digest_of(*parts: str) -> str:
 
 def fresh_id(moment: datetime) -> str:
     """Make an id that sorts by time: 12 digits of milliseconds, 20 random ones."""
-    milliseconds = (moment - _EPOCH) // timedelta(milliseconds=1)
-    return f"{milliseconds:012x}{secrets.token_hex(10)}"
+    since = moment - _EPOCH
+    seconds = since.days * 86_400 + since.seconds
+    milliseconds = seconds * 1_000 + since.microseconds // 1_000
+    return f"{milliseconds:012x}{os.urandom(10).hex()}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +125,9 @@ class Exposure:
         """Name what no database would store, or None."""
         if not storable(self.experiment, KEY_LENGTH):
             return "experiment"
-        return _unit_fault({**self.units, self.unit_type: self.unit})
+        fault = _unit_fault({**self.units, self.unit_type: self.unit})
+        is_long = bool(self.dimensions) and len(self.to_json()) > RECORD_LENGTH
+        return fault or ("size" if is_long else None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,8 +168,19 @@ class Event:
     def to_json(self) -> str:
         """Give the record as one line of JSON, encoded once for all sinks."""
         if not self._json:
-            self._json.append(encoded(self.to_dict()))
+            self._json.append(self._line())
         return self._json[0]
+
+    def _line(self) -> str:
+        # What `encoded(self.to_dict())` writes: a request pays for each one.
+        text = encode_basestring_ascii
+        return (
+            f'{{"type": "event", "id": {text(self.id)}, "at": "{stamp(self.at)}", '
+            f'"name": {text(self.name)}, "value": {_encoded(self.value)}, '
+            f'"variants": {encoded(self.variants)}, "units": {encoded(self.units)}, '
+            f'"properties": {encoded(self.properties)}, '
+            f'"version": {text(self.version)}}}'
+        )
 
     def fault(self) -> str | None:
         """Name what no database would store, or None."""
@@ -166,7 +188,11 @@ class Event:
             return "name"
         if self.value is not None and not finite(self.value):
             return "value"
-        return _unit_fault(self.units)
+        return _unit_fault(self.units) or self._size_fault()
+
+    def _size_fault(self) -> str | None:
+        is_long = bool(self.properties) and len(self.to_json()) > RECORD_LENGTH
+        return "size" if is_long else None
 
 
 Record: TypeAlias = Exposure | Event
@@ -179,24 +205,36 @@ def encoded(fields: Mapping[str, object]) -> str:
     record would cost more than writing it. A Decimal keeps its digits.
     """
     text = encode_basestring_ascii
-    pairs = [f"{text(name)}: {_encoded(value)}" for name, value in fields.items()]
-    return f"{{{', '.join(pairs)}}}"
+    pairs = ""
+    for name, value in fields.items():
+        told = text(value) if type(value) is str else _encoded(value)
+        pairs += f", {text(name)}: {told}"
+    return f"{{{pairs[2:]}}}"
 
 
 def _encoded(value: object) -> str:
     if type(value) is str:
         return encode_basestring_ascii(value)
+    if value is None:
+        return "null"
+    if type(value) is int or (type(value) is float and math.isfinite(value)):
+        return repr(value)
     if isinstance(value, Decimal):
         return str(value)
     return encoded(value) if type(value) is dict else json.dumps(value)
+
+
+def unit_length(kind: str) -> int:
+    """Tell how long the id of a unit may be."""
+    return VISITOR_LENGTH if kind == VISITOR else UNIT_LENGTH
 
 
 def _unit_fault(units: Mapping[str, str]) -> str | None:
     if not units:
         return "no_unit"
     for kind, unit in units.items():
-        if not storable(kind, UNIT_TYPE_LENGTH):
+        if kind not in _PEOPLE and not storable(kind, UNIT_TYPE_LENGTH):
             return "unit_type"
-        if not storable(unit, UNIT_LENGTH - len(kind) - 1):
+        if not storable(unit, unit_length(kind)):
             return "unit"
     return None

@@ -114,7 +114,13 @@ def finite(value: object) -> bool:
 
 
 def storable(text: object, length: int) -> bool:
-    """Tell whether every database takes a text: not too long, no NUL, real Unicode."""
+    """Tell whether every database takes a text, and tells it from all others.
+
+    It is not too long, holds no NUL and real Unicode only, and ends in no blank, which
+    some databases do not compare.
+    """
     if not isinstance(text, str) or not text or len(text) > length or "\0" in text:
+        return False
+    if text[-1] == " ":
         return False
     return text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text)

@@ -6,124 +6,30 @@ import os
 import sys
 import weakref
 from hashlib import blake2b
-from threading import Condition, Event, Lock, Thread
+from threading import Thread
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 
-from flask_abx.stores.database import cut, is_idle
+from flask_abx.errors import SetupError
+from flask_abx.stores.database import is_idle
+from flask_abx.stores.life import STUCK, Life, Process
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable
 
-    from sqlalchemy import Engine
-
-    from flask_abx.errors import SetupError
     from flask_abx.events.tally import Tally
     from flask_abx.stores.database import Database
+    from flask_abx.stores.life import Errand, Job
 
-#: After so many seconds in one job a thread is taken for stuck.
-STUCK = 30.0
 #: How many threads of one process may be alive, stuck ones included.
 MOST_ALIVE = 3
 #: How long the end of a thread is waited for, in seconds.
 _PARTING = 1.0
 #: By how much a pause differs from process to process.
 _JITTER = 0.2
-
-
-class Job(Protocol):
-    """What the thread does in each round."""
-
-    @property
-    def name(self) -> str:
-        """How the log names it."""
-        ...
-
-    def run(self, life: Life) -> None:
-        """Do it once."""
-        ...
-
-
-class Life:
-    """One thread from its start to its end.
-
-    Attributes:
-        wake: Set to end the pause between two rounds.
-        busy_since: When the present job began, or None between two rounds.
-        rounds: How many rounds it has done.
-    """
-
-    def __init__(self, database: Database) -> None:
-        self.wake = Event()
-        self.busy_since: float | None = monotonic()
-        self.rounds = 0
-        self.is_over = False
-        self.thread: Thread | None = None
-        self._database = database
-        self._engine: Engine | None = None
-        self._connections: list[object] = []
-
-    @property
-    def engine(self) -> Engine:
-        """The engine of this thread, made when it is first needed."""
-        if self._engine is None:
-            self._engine = self._database.engine()
-            if not self._database.is_in_memory:
-                event.listen(self._engine, "connect", self._keep)
-        return self._engine
-
-    def _keep(self, connection: object, record: object) -> None:
-        del record
-        self._connections = [*self._connections[-1:], connection]
-
-    @property
-    def is_alive(self) -> bool:
-        """True until the thread has ended."""
-        thread = self.thread
-        return thread is not None and thread.is_alive()
-
-    @property
-    def is_stuck(self) -> bool:
-        """True where one job has taken so long that it may never end."""
-        since = self.busy_since
-        return since is not None and monotonic() - since > STUCK
-
-    def clear(self) -> None:
-        """Let the next pause last, unless it is to end."""
-        self.wake.clear()
-        if self.is_over:
-            self.wake.set()
-
-    def end(self) -> None:
-        """Have it touch nothing any more, and stop."""
-        self.is_over = True
-        self.wake.set()
-
-    def cut(self) -> None:
-        """Cut the lines on which it waits, so that it wakes up and ends."""
-        for connection in self._connections:
-            cut(connection)
-
-    def close(self) -> None:
-        """Close its connections."""
-        if self._engine is not None:
-            self._engine.dispose()
-
-
-class _Process:
-    """What belongs to one process alone: its lock and its threads."""
-
-    def __init__(self) -> None:
-        self.lock = Lock()
-        self.lives: list[Life] = []
-        self.life: Life | None = None
-        self.has_gone_round = Event()
-        self.turned = Condition()
-        self.deadline: float | None = None
 
 
 class Background:
@@ -133,28 +39,49 @@ class Background:
     memory has no thread: there whoever touches it does a round that is due, unless the
     application is in the middle of a transaction.
 
+    A round is made of turns: each turn does the errands, and the one that begins a
+    round does the jobs too.
+
     Args:
         database: Where each thread gets its own connections.
         interval: The pause between two rounds, in seconds.
         tally: Counts the rounds that fail.
         logger: Where a job that raises is told, once a minute each.
+        patience: The longest turn after which a request may wait again, in seconds.
     """
 
     def __init__(
-        self, database: Database, interval: float, tally: Tally, logger: logging.Logger
+        self,
+        database: Database,
+        interval: float,
+        tally: Tally,
+        logger: logging.Logger,
+        patience: float = 0.25,
     ) -> None:
         self._database = database
         self._interval = interval
+        self._patience = patience
         self._tally = tally
         self._logger = logger
         self._jobs: list[Job] = []
-        self._processes: dict[int, _Process] = {}
+        self._errands: list[Errand] = []
+        self._leisure: list[Errand] = []
+        self._processes: dict[int, Process] = {}
         self._here: Life | None = None
         self._went_at: float | None = None
 
     def add(self, job: Job) -> None:
         """Give the thread something to do in each round."""
         self._jobs.append(job)
+
+    def add_errand(self, errand: Errand, *, can_wait: bool = False) -> None:
+        """Give the thread something to do in each turn.
+
+        Args:
+            errand: What it does.
+            can_wait: True for what is done after all else.
+        """
+        (self._leisure if can_wait else self._errands).append(errand)
 
     @property
     def life(self) -> Life | None:
@@ -179,10 +106,51 @@ class Background:
         """Have the next round begin now, where a thread is at work."""
         life = self.life
         if life is not None:
+            life.round_at = 0.0
             life.wake.set()
         elif self._database.is_in_memory:
             self._went_at = None
             self.touch()
+
+    @property
+    def is_here(self) -> bool:
+        """True where there is no thread, and whoever asks does it."""
+        return self._database.is_in_memory
+
+    def forgive(self) -> None:
+        """Let requests wait again, whatever was missed."""
+        self._process().is_late = False
+
+    @property
+    def is_late(self) -> bool:
+        """True after a deadline was missed, until a whole turn was done in time."""
+        return self._process().is_late
+
+    def wait_until(
+        self, is_done: Callable[[], bool], seconds: float, *, is_last: bool = False
+    ) -> bool:
+        """Wait until a job has done something, which it is asked to do at once.
+
+        Once somebody has waited in vain nobody waits, until a turn is in time again.
+
+        Args:
+            is_done: Tells whether it is done; it must be quick.
+            seconds: The longest wait.
+            is_last: True to wait whatever was before, as there is no later.
+
+        Returns:
+            False if it is not done.
+        """
+        if is_done():
+            return True
+        process = self._process()
+        if process.is_late and not is_last:
+            return False
+        self.touch()
+        if self._database.is_in_memory:
+            self._go_here(is_due=True)
+            return is_done()
+        return process.wait_until(is_done, seconds, is_last=is_last)
 
     def stop(self) -> None:
         """End the thread of this process; the next request starts another."""
@@ -209,6 +177,7 @@ class Background:
         with process.turned:
             wanted = life.rounds + (1 if life.busy_since is None else 2)
             while life.rounds < wanted:
+                life.round_at = 0.0
                 life.wake.set()
                 left = deadline - monotonic()
                 if left <= 0 or not process.turned.wait(left):
@@ -231,13 +200,13 @@ class Background:
             process.deadline = monotonic() + seconds
         return process.has_gone_round.wait(max(0.0, process.deadline - monotonic()))
 
-    def _process(self) -> _Process:
+    def _process(self) -> Process:
         pid = os.getpid()
         process = self._processes.get(pid)
         if process is None:
             # One step: of several threads that come first, one makes it for all.
             # A parent's stays too: to forget its connections would be to close them.
-            process = self._processes.setdefault(pid, _Process())
+            process = self._processes.setdefault(pid, Process())
         return process
 
     def _start(self) -> None:
@@ -272,10 +241,11 @@ class Background:
             process.lives.append(life)
             process.life = life
 
-    def _go_here(self) -> None:
-        """Do a round in this thread, where one is due and the connection is free."""
+    def _go_here(self, *, is_due: bool = False) -> None:
+        """Do a turn in this thread, where one is due and the connection is free."""
         now = monotonic()
-        if self._went_at is not None and now - self._went_at < self._interval:
+        is_round = self._went_at is None or now - self._went_at >= self._interval
+        if not (is_due or is_round):
             return
         lock = self._process().lock
         # Another thread may be at it on the one connection.
@@ -283,28 +253,49 @@ class Background:
             return
         try:
             if is_idle(self._database.host):
-                self._went_at = now
                 self._here = self._here or Life(self._database)
-                self.go_round(self._here, _call)
+                if is_round:
+                    self._went_at = now
+                self.turn(self._here, _call, is_round=is_round)
         finally:
             lock.release()
 
-    def go_round(self, life: Life, call: Callable[..., Any]) -> None:
-        """Do every job once; one that raises is logged and harms no other."""
-        for job in tuple(self._jobs):
+    def turn(self, life: Life, call: Callable[..., Any], *, is_round: bool) -> None:
+        """Do what is to be done; what raises is logged and harms nothing else.
+
+        Args:
+            life: The thread that does it.
+            call: Runs a function.
+            is_round: True to do the jobs too, and not the errands alone.
+        """
+        process, began = self._process(), monotonic()
+        process.has_failed = False
+        jobs = self._jobs if is_round else ()
+        for job in (*self._errands, *jobs, *self._leisure):
             if life.is_over:
                 return
             life.busy_since = monotonic()
-            self._do(job, life, call)
+            self._do(job, life, call, process)
+            with process.turned:
+                process.turned.notify_all()
+        if not process.has_failed and monotonic() - began <= self._patience:
+            process.is_late = False
 
-    def _do(self, job: Job, life: Life, call: Callable[..., Any]) -> None:
+    def _do(
+        self, job: Job, life: Life, call: Callable[..., Any], process: Process
+    ) -> None:
         try:
             call(job.run, life)
         except Exception as error:
             # What an abandoned thread meets in the end is nobody's concern.
-            if life.is_over or not self._tally.count(f"background:{job.name}"):
+            if life.is_over:
                 return
-            missing = call(self._missing_table, life, error)
+            if isinstance(error, DBAPIError) or job in self._errands:
+                # Nobody waits for what cannot be done now.
+                process.has_failed = process.is_late = True
+            if not self._tally.count(f"background:{job.name}"):
+                return
+            missing = call(self._explained, life, error)
             # What to do, or what the driver says, tells more than its traceback.
             if missing is not None:
                 self._logger.error("%s", missing)  # noqa: TRY400
@@ -320,13 +311,22 @@ class Background:
                     "The background thread could not %s, it tries again.", job.name
                 )
 
-    def _missing_table(self, life: Life, error: Exception) -> SetupError | None:
+    def _explained(self, life: Life, error: Exception) -> Exception | None:
+        """Give the error that says enough by itself; None where there is none."""
+        if isinstance(error, SetupError):
+            return error
         if not isinstance(error, DBAPIError):
             return None
         return self._database.missing_table(life.engine)
 
+    def rest(self, life: Life) -> float:
+        """Give the length of the pause until the next turn, in seconds."""
+        errands = (*self._errands, *self._leisure)
+        until_round = max(0.0, life.round_at - monotonic())
+        return min([until_round, *(errand.rest for errand in errands)])
+
     def pause(self, life: Life) -> float:
-        """Give the length of the next pause: near the interval, another each time."""
+        """Give the time until the next round: near the interval, another each time."""
         data = f"{os.getpid()}\0{life.rounds}".encode()
         place = blake2b(data, digest_size=1).digest()[0] / 255
         return self._interval * (1 + _JITTER * (2 * place - 1))
@@ -339,7 +339,7 @@ def _end(life: Life, pid: int) -> None:
 
 
 def _live(
-    background_ref: weakref.ref[Background], life: Life, process: _Process
+    background_ref: weakref.ref[Background], life: Life, process: Process
 ) -> None:
     call = _caller()
     while not life.is_over:
@@ -347,16 +347,21 @@ def _live(
         if background is None:
             break
         life.clear()
-        background.go_round(life, call)
-        pause = background.pause(life)
+        is_round = monotonic() >= life.round_at
+        if is_round:
+            life.round_at = monotonic() + background.pause(life)
+        background.turn(life, call, is_round=is_round)
+        rest = background.rest(life)
         # What is not held here can be collected while the thread sleeps.
         del background
-        process.has_gone_round.set()
+        if is_round:
+            process.has_gone_round.set()
         with process.turned:
             life.busy_since = None
-            life.rounds += 1
+            life.rounds += is_round
             process.turned.notify_all()
-        life.wake.wait(pause)
+        if rest > 0:
+            life.wake.wait(rest)
         with process.turned:
             life.busy_since = monotonic()
     life.close()

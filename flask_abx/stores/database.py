@@ -49,6 +49,18 @@ _LOCKING: dict[str, tuple[str, ...]] = {
 _LOCKING["mariadb"] = _LOCKING["mysql"]
 
 
+#: What the background thread sets besides: should its line die in a transaction, the
+#: server ends that, or whoever takes over would wait for its locks.
+_WATCHED: dict[str, tuple[str, ...]] = {
+    "postgresql": ("SET idle_in_transaction_session_timeout = '10s'",),
+    "mysql": (
+        # To MySQL, which has no such time, the second half is a comment.
+        "SET lock_wait_timeout = 5 /*M!100300 , idle_transaction_timeout = 10 */",
+    ),
+}
+_WATCHED["mariadb"] = _WATCHED["mysql"]
+
+
 class Database:
     """Where the tables are, and how connections to them are made.
 
@@ -64,6 +76,7 @@ class Database:
         self.tables = tables
         self._find_host = host
         self._found: Engine | None = None
+        self._is_in_memory: bool | None = None
         self._engines: dict[int, Engine] = {}
 
     @property
@@ -87,10 +100,12 @@ class Database:
     @property
     def is_in_memory(self) -> bool:
         """True for SQLite without a file; False also where it cannot be told yet."""
-        try:
-            return is_in_memory(self.host)
-        except SetupError:
-            return False
+        if self._is_in_memory is None:
+            try:
+                self._is_in_memory = is_in_memory(self.host)
+            except SetupError:
+                return False
+        return self._is_in_memory
 
     @property
     def own(self) -> Engine:
@@ -103,8 +118,11 @@ class Database:
             engine = self._engines.setdefault(pid, self.engine())
         return engine
 
-    def engine(self) -> Engine:
+    def engine(self, *, is_watched: bool = False) -> Engine:
         """Make an engine of our own, for one thread of one process.
+
+        Args:
+            is_watched: True to have the server end a transaction that stands still.
 
         Raises:
             SetupError: If the host's database is not set up, or of a strange kind.
@@ -128,7 +146,10 @@ class Database:
             event.listen(own, "begin", _begin)
         else:
             options["isolation_level"] = "READ COMMITTED"
-        event.listen(own, "connect", _on_connect(_LOCKING[dialect], dialect))
+        statements = _LOCKING[dialect]
+        if is_watched:
+            statements += _WATCHED.get(dialect, ())
+        event.listen(own, "connect", _on_connect(statements, dialect))
         return own.execution_options(**options)
 
     @contextmanager

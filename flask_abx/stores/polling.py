@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from flask_abx.events.tally import Tally
-    from flask_abx.stores.background import Life
     from flask_abx.stores.compiling import Compiler
     from flask_abx.stores.copy import DiskCopy
     from flask_abx.stores.database import Database
+    from flask_abx.stores.life import Life
     from flask_abx.stores.serving import Serving
     from flask_abx.stores.timeline import Era
 

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-    from flask_abx.stores.background import Life
     from flask_abx.stores.base import Store
     from flask_abx.stores.database import Database
+    from flask_abx.stores.life import Life
     from flask_abx.stores.reading import Mark
 
 _TRIES = 100

@@ -175,8 +175,10 @@ UNSTORABLE: dict[str, tuple[Event | Exposure, str | None]] = {
     "a Decimal beyond a double": (an_event(value=Decimal("1E+400")), "value"),
     "a boolean": (an_event(value=True), "value"),
     "a text": (an_event(value="7"), "value"),  # type: ignore[arg-type]
-    "a unit of 315": (an_event(units={"user": "x" * 315}), None),
-    "a unit of 316": (an_event(units={"user": "x" * 316}), "unit"),
+    "a unit of 320": (an_event(units={"user": "x" * 320}), None),
+    "a unit of 321": (an_event(units={"user": "x" * 321}), "unit"),
+    "a visitor of 32": (an_event(units={"visitor": "v" * 32}), None),
+    "a visitor of 33": (an_event(units={"visitor": "v" * 33}), "unit"),
     "a unit with NUL": (an_event(units={"user": "a\0"}), "unit"),
     "a unit with a surrogate": (an_event(units={"user": "\udfff"}), "unit"),
     "one good unit of two": (an_event(units={"user": "7", "t": ""}), "unit"),
@@ -197,7 +199,7 @@ def test_what_no_database_would_store_is_named(
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [
-        ("x" * 101, 1, "its name must be 1 to 100 characters of plain text"),
+        ("x" * 101, 1, "its name must be 1 to 100 characters of plain text, the last"),
         (
             "order",
             float("nan"),

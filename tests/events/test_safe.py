@@ -156,7 +156,9 @@ def test_real_text_is_storable(text: str) -> None:
     assert storable(text, 10)
 
 
-@pytest.mark.parametrize("text", ["", "x" * 11, "a\0", "\ud800", None, 7], ids=ascii)
+@pytest.mark.parametrize(
+    "text", ["", "x" * 11, "a\0", "a ", "\ud800", None, 7], ids=ascii
+)
 def test_other_text_is_not_storable(text: object) -> None:
     assert not storable(text, 10)
 

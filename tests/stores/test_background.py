@@ -14,15 +14,17 @@ from sqlalchemy import text
 
 from flask_abx.events.tally import Tally
 from flask_abx.stores import background as module
-from flask_abx.stores.background import MOST_ALIVE, STUCK, Background
+from flask_abx.stores import life as life_module
+from flask_abx.stores.background import MOST_ALIVE, Background
+from flask_abx.stores.life import STUCK
 from tests.stores.places import database_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from flask_abx.stores.background import Life
     from flask_abx.stores.database import Database
+    from flask_abx.stores.life import Life
 
 LOGGER = logging.getLogger("tests.background")
 #: Nothing waits so long where all is well.
@@ -86,7 +88,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(module, "monotonic", made)
+    for each in (module, life_module):
+        monkeypatch.setattr(each, "monotonic", made)
     return made
 
 
@@ -384,3 +387,117 @@ def test_pauses_differ_and_stay_near_the_interval(background: Background) -> Non
         pauses.append(background.pause(life) / 60)
     assert 0.8 <= min(pauses) < 0.85
     assert 1.15 < max(pauses) <= 1.2
+
+
+@dataclass
+class Chore:
+    """An errand that does what a test tells it, and rests as long as it says."""
+
+    do: Callable[[Life], None] = nothing
+    name: str = "run an errand"
+    rest: float = 60.0
+    runs: int = 0
+
+    def run(self, life: Life) -> None:
+        self.runs += 1
+        self.do(life)
+
+
+def test_an_errand_is_run_in_each_turn_and_a_job_in_each_round(
+    background: Background,
+) -> None:
+    errand, work = Chore(rest=0.001), Work()
+    background.add_errand(errand)
+    background.add(work)
+    assert background.wait(PATIENCE)
+    assert background.wait_until(lambda: errand.runs >= 20, PATIENCE)
+    assert len(work.lives) == 1
+
+
+def test_what_can_wait_is_done_last(background: Background) -> None:
+    order: list[str] = []
+    background.add_errand(Chore(lambda life: order.append("leisure")), can_wait=True)
+    background.add(Work(lambda life: order.append("job")))
+    background.add_errand(Chore(lambda life: order.append("errand")))
+    assert background.wait(PATIENCE)
+    assert order[:3] == ["errand", "job", "leisure"]
+
+
+def test_whoever_waits_has_the_errand_run_at_once(background: Background) -> None:
+    errand = Chore()
+    background.add_errand(errand)
+    assert background.wait(PATIENCE)
+    before = errand.runs
+    assert background.wait_until(lambda: errand.runs > before, PATIENCE)
+
+
+def test_after_a_missed_deadline_nobody_waits(
+    background: Background, hanging: Hanging
+) -> None:
+    assert not background.wait_until(lambda: False, 0.01)
+    assert background.is_late
+    asked: list[int] = []
+
+    def is_done() -> bool:
+        asked.append(1)
+        return False
+
+    assert not background.wait_until(is_done, PATIENCE)
+    assert asked == [1]
+    hanging.release.set()
+
+
+def test_all_who_wait_go_on_when_the_first_has_missed(
+    background: Background, hanging: Hanging
+) -> None:
+    background.touch()
+    results: list[bool] = []
+    patient = Thread(
+        target=lambda: results.append(background.wait_until(lambda: False, PATIENCE))
+    )
+    patient.start()
+    assert not background.wait_until(lambda: False, 0.05)
+    patient.join(PATIENCE / 2)
+    assert results == [False]
+    hanging.release.set()
+
+
+def test_a_turn_in_time_lets_them_wait_again(
+    background: Background, hanging: Hanging
+) -> None:
+    errand = Chore(rest=0.001)
+    background.add_errand(errand)
+    assert not background.wait_until(lambda: False, 0.01)
+    hanging.release.set()
+    assert background.wait_until(lambda: errand.runs >= 3, PATIENCE, is_last=True)
+    assert background.wait_until(lambda: not background.is_late, PATIENCE, is_last=True)
+
+
+def test_a_slow_turn_does_not_let_them_wait_again(
+    database: Database, clock: Clock
+) -> None:
+    background = Background(database, 60.0, Tally(), LOGGER, patience=0.25)
+
+    def take_long(life: Life) -> None:
+        del life
+        clock.now += 0.3
+
+    errand = Chore(take_long, rest=0.0)
+    background.add_errand(errand)
+    background._process().is_late = True
+    assert background.wait_until(lambda: errand.runs >= 3, PATIENCE, is_last=True)
+    assert background.is_late
+    background.stop()
+
+
+def test_an_errand_that_fails_lets_nobody_wait(background: Background) -> None:
+    background.add_errand(Chore(fail))
+    assert not background.wait_until(lambda: False, PATIENCE)
+    assert background.is_late
+
+
+def test_the_last_wait_goes_on_whatever_was_missed(background: Background) -> None:
+    errand = Chore()
+    background.add_errand(errand)
+    background._process().is_late = True
+    assert background.wait_until(lambda: errand.runs > 0, PATIENCE, is_last=True)

@@ -18,9 +18,9 @@ from sqlalchemy import select
 from flask_abx import ABX, ChangeRefused, SetupError
 from flask_abx.experiments.definition import parse
 from flask_abx.runtime.state import state_of
-from flask_abx.stores.background import Life
 from flask_abx.stores.database import Database, reading
 from flask_abx.stores.history import read_changes
+from flask_abx.stores.life import Life
 from flask_abx.stores.reading import Mark, begin_lineage, read_mark
 from flask_abx.stores.recording import Recording
 from flask_abx.stores.writing import Publisher

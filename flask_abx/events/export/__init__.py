@@ -1,0 +1,1 @@
+"""What the tables hold, written as files for others to read."""
