@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 from functools import partial
-from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,18 +10,18 @@ from flask_abx.cli.group import create_group
 from flask_abx.contrib import flask_login
 from flask_abx.errors import ConfigError, SetupError
 from flask_abx.events.recorder import Recorder
-from flask_abx.events.sinks.base import CallableSink, Sink
-from flask_abx.events.sinks.file import FileSink
-from flask_abx.events.sinks.log import LogSink
-from flask_abx.events.sinks.memory import MemorySink
 from flask_abx.events.tally import Tally
+from flask_abx.runtime.block import UnitBlock
+from flask_abx.runtime.carried import MARK
+from flask_abx.runtime.carrying import carry
 from flask_abx.runtime.cookie import CookieCodec
-from flask_abx.runtime.current import UnitBlock, current_scope, variant_of
+from flask_abx.runtime.current import current_scope, variant_of
 from flask_abx.runtime.hooks import Hooks
 from flask_abx.runtime.making import UNSET
 from flask_abx.runtime.middleware import Middleware
 from flask_abx.runtime.omissions import tell_omissions
 from flask_abx.runtime.payload import payload
+from flask_abx.runtime.sinks import open_sinks
 from flask_abx.runtime.state import EXTENSION, State, Storage
 from flask_abx.runtime.unit import GivenIdentity
 from flask_abx.runtime.variants import mirror_in_g
@@ -39,7 +37,8 @@ if TYPE_CHECKING:
     from flask_sqlalchemy import SQLAlchemy
 
     from flask_abx.assignment.decision import Assignment
-    from flask_abx.events.records import Number
+    from flask_abx.events.records import Durability, Number
+    from flask_abx.runtime.address import Place
     from flask_abx.runtime.hooks import (
         AttributesLoader,
         ChangeGuard,
@@ -47,7 +46,6 @@ if TYPE_CHECKING:
         SegmentFunction,
         UnitLoader,
     )
-    from flask_abx.runtime.storage import Place
 
 
 class ABX:
@@ -94,11 +92,13 @@ class ABX:
             )
         settings = read_settings(app.config)
         root, tally = Path(app.root_path), Tally()
+        storage = self._storage(app, settings, tally)
+        sinks = open_sinks(settings, root, tally, storage.delivery)
         state = State(
             settings=settings,
-            storage=self._storage(app, settings, tally),
+            storage=storage,
             hooks=self._hooks,
-            recorder=Recorder(_sinks(settings, root, tally), tally),
+            recorder=Recorder(sinks, tally),
             tally=tally,
             cookie=CookieCodec(settings, _secret_keys(app), tally),
             default_user=partial(flask_login.current_user_id, app),
@@ -153,6 +153,7 @@ class ABX:
         *,
         properties: Mapping[str, Any] | None = None,
         id: str | int | UUID = UNSET,  # noqa: A002 - the field of the record
+        durability: Durability | None = None,
     ) -> None:
         """Record that something happened, with the variants that the unit has seen.
 
@@ -162,11 +163,16 @@ class ABX:
             properties: Whatever else is worth keeping; made safe for JSON.
             id: The key of what happened, such as an order number: the same event told
                 twice is one event. Left out, each call is an event of its own.
+            durability: What is promised. ``"spool"`` survives the end of the process;
+                ``"request"`` has the response wait for the database, at most
+                ``ABX_WAIT``; ``"atomic"`` stores both the event and what `db.session`
+                writes beside it, or neither. None is ``ABX_TRACK_DURABILITY``.
 
         Raises:
-            UsageError: If ``id`` is given but is no id, in debug and testing.
+            UsageError: If ``id`` is given but is no id, or ``durability`` cannot be
+                promised here, in debug and testing.
         """
-        current_scope().track(name, value, properties, id)
+        current_scope().track(name, value, properties, id, durability)
 
     def flag(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - the flag's type
         """Give the value of a flag, and expose the experiment that drives it.
@@ -217,17 +223,34 @@ class ABX:
         """Act for somebody in a job, a command or a webhook.
 
         Args:
-            user: The id of a user.
+            user: The id of a user, or the text that `carry` gave.
             units: ``visitor`` and ``user`` are ids, all else are attributes.
 
         Raises:
             TypeError: If the user is given twice.
+            UsageError: On entering, in debug and testing, if a text that begins as
+                those of `carry` do is damaged. Elsewhere nobody is known then.
         """
         if user is not None and "user" in units:
             raise TypeError("as_unit() got the user twice, give it once.")
+        if isinstance(user, str) and user.startswith(MARK):
+            if "visitor" in units:
+                raise TypeError("as_unit() got the visitor twice, give it once.")
+            return UnitBlock(user, units)
         visitor, named = units.pop("visitor", None), units.pop("user", None)
         identity = GivenIdentity(visitor, named if user is None else user, units)
         return UnitBlock(identity)
+
+    def carry(self) -> str:
+        """Write down who this is for, to be taken up by `as_unit` in a job.
+
+        The text has fewer than 300 characters, all of them plain. It holds the ids, the
+        variants they met, and what the person agreed to, and is signed.
+
+        Raises:
+            UsageError: If an id is too long to be carried, in debug and testing.
+        """
+        return carry(current_scope())
 
     def flush(self, timeout: float = 2.0) -> bool:
         """Hand over what was recorded so far, and wait for sinks that write later.
@@ -310,7 +333,7 @@ class ABX:
 
 def _place(db: SQLAlchemy, prefix: str, bind_key: str | None) -> Place:
     # Who defines experiments in the configuration alone never loads SQLAlchemy.
-    from flask_abx.runtime.storage import place_of
+    from flask_abx.runtime.address import place_of
 
     return place_of(db, prefix, bind_key)
 
@@ -336,33 +359,3 @@ def _secret_keys(app: Flask) -> list[str | bytes]:
             "not empty."
         )
     return [*fallbacks, app.secret_key]
-
-
-def _sinks(settings: Settings, root: Path, tally: Tally) -> list[Sink]:
-    named = settings.sinks if settings.sinks is not None else ["log"]
-    sinks = [_sink(entry, tally) for entry in named]
-    if settings.event_log is not None:
-        path = root / settings.event_log
-        if not path.parent.is_dir():
-            raise ConfigError(
-                f"ABX_EVENT_LOG is {str(settings.event_log)!r}, but there is no folder "
-                f"{str(path.parent)!r}: make it, or name another file."
-            )
-        sinks.append(FileSink(path))
-    return sinks
-
-
-def _sink(entry: object, tally: Tally) -> Sink:
-    if entry == "log":
-        return LogSink(tally)
-    if entry == "memory":
-        return MemorySink()
-    can_write = not isinstance(entry, type | io.IOBase)
-    if can_write and isinstance(entry, Sink):
-        return entry
-    if can_write and callable(entry) and not iscoroutinefunction(entry):
-        return CallableSink(entry)
-    raise ConfigError(
-        f"ABX_SINKS names {entry!r}, must be 'log', 'memory', a plain "
-        "function, or an object with write(batch)."
-    )

@@ -54,6 +54,13 @@ def _as_folder(value: object) -> object:
     raise PydanticCustomError("folder", "must be the path of a folder, None or False")
 
 
+def _as_path(value: object) -> object:
+    if value is None or isinstance(value, str | Path):
+        return value
+    raise PydanticCustomError("folder", "must be the path of a folder, or None")
+
+
+SpoolFolder = Annotated[str | Path | None, BeforeValidator(_as_path)]
 Folder = Annotated[str | Path | Literal[False] | None, BeforeValidator(_as_folder)]
 Seconds = Annotated[float, Field(strict=True, ge=0, le=60)]
 
@@ -126,8 +133,29 @@ class Settings(Form):
     )
     sinks: list[Any] | None = Field(
         None,
-        description='Where records go: "log", "memory", callables, or objects with '
-        "`write(batch)`; None is the log.",
+        description='Where records go: "log", "sql", "memory", callables, or objects '
+        "with `write(batch)`; None is the log, and the database where there is one.",
+    )
+    track_durability: Literal["spool", "request", "atomic"] = Field(
+        "spool",
+        description='What `track` promises where it is not told: "spool" survives the '
+        'end of the process, "request" waits for the database, "atomic" is part of the '
+        "application's own transaction.",
+    )
+    spool_dir: SpoolFolder = Field(
+        None,
+        description="The folder below which records wait for the database, relative to "
+        "`app.root_path`; None is the instance folder, and a temporary one in tests.",
+    )
+    spool_max_bytes: Annotated[int, Field(strict=True, ge=1_024)] = Field(
+        1_073_741_824,
+        description="How much may wait in that folder, in bytes; what comes then is "
+        "kept in memory as far as there is room.",
+    )
+    wait: Seconds = Field(
+        0.25,
+        description="How long a request waits for an answer of the database at most, "
+        "in seconds.",
     )
 
 

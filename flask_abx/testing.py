@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from flask_abx.errors import UsageError
+from flask_abx.events.bounded import Bounded
 from flask_abx.events.signals import event_tracked, unit_exposed
-from flask_abx.runtime.bounded import Bounded
 from flask_abx.runtime.override import check_names
 from flask_abx.runtime.state import REMEMBERED, state_of
 

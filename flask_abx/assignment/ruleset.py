@@ -127,6 +127,8 @@ class Ruleset:
 
     Attributes:
         attribute_units: The attributes that running experiments assign by.
+        stored_units: The unit types, but for visitors, whose exposures still decide,
+            each with the experiments and iterations of which they do.
         uses_visitors: True if a running experiment assigns visitors.
         recalled: The open experiments on visitors: whom the browser remembers there
             keeps the variant, and nothing else has to be asked.
@@ -137,6 +139,7 @@ class Ruleset:
     rules: Mapping[str, Rule]
     flags: Mapping[str, FlagRule]
     attribute_units: tuple[str, ...]
+    stored_units: Mapping[str, frozenset[tuple[str, int]]]
     uses_visitors: bool
     recalled: Mapping[str, Rule]
     is_ready: bool = True
@@ -148,6 +151,7 @@ NOT_READY = Ruleset(
     rules=MappingProxyType({}),
     flags=MappingProxyType({}),
     attribute_units=(),
+    stored_units=MappingProxyType({}),
     uses_visitors=False,
     recalled=MappingProxyType({}),
     is_ready=False,
@@ -181,6 +185,7 @@ def compile_ruleset(
         rules=MappingProxyType(rules),
         flags=MappingProxyType(_flags(document, rules)),
         attribute_units=_attribute_units(rules.values()),
+        stored_units=_stored_units(rules.values()),
         uses_visitors=any(
             rule.counted and VISITOR in rule.unit for rule in rules.values()
         ),
@@ -369,3 +374,15 @@ def _flags(document: Document, rules: Mapping[str, Rule]) -> dict[str, FlagRule]
 def _attribute_units(rules: Iterable[Rule]) -> tuple[str, ...]:
     named = {kind for rule in rules if rule.counted for kind in rule.unit}
     return tuple(sorted(named - {VISITOR, USER}))
+
+
+def _stored_units(
+    rules: Iterable[Rule],
+) -> Mapping[str, frozenset[tuple[str, int]]]:
+    runs: dict[str, set[tuple[str, int]]] = {}
+    for rule in rules:
+        if rule.counted or (rule.status.is_over and rule.keep_variants):
+            for kind in rule.unit:
+                runs.setdefault(kind, set()).add((rule.key, rule.iteration))
+    runs.pop(VISITOR, None)
+    return MappingProxyType({kind: frozenset(runs[kind]) for kind in sorted(runs)})

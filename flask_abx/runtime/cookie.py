@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from itsdangerous import Signer
 from itsdangerous.encoding import base64_encode
 
-from flask_abx.runtime.bounded import Bounded
+from flask_abx.events.bounded import Bounded
 from flask_abx.runtime.client import is_secure
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from flask_abx.settings import Settings
 
 SALT = "flask-abx.cookie"
+CARRYING_SALT = "flask-abx.carry"
 FORMAT = "1"
 #: The longest Set-Cookie header that is sent; browsers drop what exceeds 4,096.
 MAX_HEADER = 3_800
@@ -142,12 +143,12 @@ def shrink(memory: Memory, excess: int, is_live: Callable[[str], bool]) -> Memor
     return Memory(memory.visitor, own, groups)
 
 
-class _Key:
-    """One secret key, derived once for all signatures."""
+class Key:
+    """One secret key, derived once for all signatures of one kind."""
 
-    def __init__(self, secret: str | bytes) -> None:
+    def __init__(self, secret: str | bytes, salt: str) -> None:
         self._signer = Signer(
-            secret, salt=SALT, key_derivation="hmac", digest_method=sha256
+            secret, salt=salt, key_derivation="hmac", digest_method=sha256
         )
         self._derived = self._signer.derive_key()
 
@@ -164,13 +165,18 @@ class CookieCodec:
         settings: Hold the name and the attributes.
         secret_keys: The keys that may have signed, the current one last.
         tally: Counts the cookies that are refused, and why.
+
+    Attributes:
+        carrying_keys: The same keys for what `carry` gives, the current one first.
     """
 
     def __init__(
         self, settings: Settings, secret_keys: Sequence[str | bytes], tally: Tally
     ) -> None:
         self._tally = tally
-        self._keys = [_Key(secret) for secret in reversed(secret_keys)]
+        secrets = tuple(reversed(secret_keys))
+        self._keys = [Key(secret, SALT) for secret in secrets]
+        self.carrying_keys = [Key(secret, CARRYING_SALT) for secret in secrets]
         self._settings = settings
         self.bare_name = settings.cookie_name
         is_narrow = settings.cookie_domain is not None or settings.cookie_path != "/"

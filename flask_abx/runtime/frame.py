@@ -140,6 +140,9 @@ class Frame:
         reading = self._reading = state.cookie.read(environ)
         if reading is None or reading.is_outdated or is_bot(environ):
             return None
+        # Now and then it is asked who has logged in meanwhile.
+        if state.delivery is not None and state.company.is_due(reading.memory.visitor):
+            return None
         return reading.memory.entries or None
 
     def __call__(

@@ -30,6 +30,8 @@ class Middleware:
         self._inner = inner
         self._on_first_request = on_first_request
         self._has_begun = False
+        delivery = state.delivery
+        self._flights = None if delivery is None else delivery.flights
 
     def __call__(
         self, environ: WSGIEnvironment, start_response: StartResponse
@@ -43,7 +45,7 @@ class Middleware:
         frame = Frame(self._app, self._state, environ, start_response)
         environ[ENVIRON_KEY] = frame
         try:
-            body = self._inner(environ, frame)
+            body = self._fly(environ, frame)
         except BaseException:
             frame.finish()
             raise
@@ -54,6 +56,18 @@ class Middleware:
             return _Stream(body, frame)
         frame.finish()
         return body
+
+    def _fly(self, environ: WSGIEnvironment, frame: Frame) -> Iterable[bytes]:
+        """Call the application, and note that it is at work."""
+        flights = self._flights
+        if flights is None or not flights.are_counted:
+            return self._inner(environ, frame)
+        flights.begin(frame)
+        try:
+            return self._inner(environ, frame)
+        finally:
+            # Whoever waits for the database from here on holds no transaction.
+            flights.end(frame)
 
     def _begin(self) -> None:
         try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from flask_abx.assignment.decision import VISITOR
 from flask_abx.events.safe import shown
 from flask_abx.runtime.client import (
     is_bot,
@@ -16,6 +18,7 @@ from flask_abx.runtime.consent import GIVEN, STORAGE, ask
 from flask_abx.runtime.cookie import NOTHING, UNREAD
 from flask_abx.runtime.override import NONE, Preview, is_asked_for, preview_of
 from flask_abx.runtime.sticky import Sticky
+from flask_abx.runtime.stored import Stored
 from flask_abx.runtime.unit import RequestIdentity, first_unit, unit_id
 
 if TYPE_CHECKING:
@@ -40,12 +43,15 @@ class Requester:
         has_cookie: True once a valid cookie was read.
         is_started: True once the headers of the response are sent.
         reading: The cookie, where it was read before.
+        ahead: The variants that the person met in experiments of a later version.
     """
 
     has_cookie = False
     is_started = False
     reading: Reading | Unread | None = UNREAD
+    ahead: Mapping[str, str] = MappingProxyType({})
     _sticky: Sticky | None = None
+    _stored: Stored | None = None
     _preview: Preview | None = None
     _is_silent: bool | None = None
     _is_bot: bool | None = None
@@ -65,6 +71,7 @@ class Requester:
         self._identity = identity
         self._consents: dict[str, bool] = {}
         self._units: dict[tuple[str, ...], Unit] = {}
+        self.lost: set[str] = set()
 
     @property
     def is_dev(self) -> bool:
@@ -130,10 +137,61 @@ class Requester:
         return unit
 
     def remembered(self, rule: Rule, unit: Unit) -> str | None:
-        """Give the variant that the browser remembers for the unit."""
+        """Give the variant that the unit met, as the browser or the database has it."""
+        if unit.type != VISITOR and self.stored is not None:
+            return self._remembered_anywhere(rule, unit, self.stored)
         if self._sticky is None and self.environ is None:
             return None
         return self.sticky.variant_of(rule, unit)
+
+    def _remembered_anywhere(
+        self, rule: Rule, unit: Unit, stored: Stored
+    ) -> str | None:
+        entry = self.sticky.entry_of(rule, unit)
+        if entry is not None and entry.confirmed:
+            return entry.variant
+        rows = stored.rows_of(unit)
+        variant = None if rows is None else rows.get((rule.key, rule.iteration))
+        if variant is not None and variant in rule.variants:
+            # The row decides, whatever the browser remembers.
+            self.sticky.remember(rule, unit, variant, is_confirmed=True)
+            return variant
+        served = self.state.seen.get((rule.key, rule.iteration, unit))
+        if entry is None and served is not None and served in rule.variants:
+            # Its row is on the way, from this very process.
+            self.sticky.remember(rule, unit, served)
+            return served
+        variant = self.sticky.variant_of(rule, unit)
+        if variant is not None and rows is not None:
+            # Not stored yet, or just taken over from the visitor.
+            self.lost.add(rule.key)
+        return variant
+
+    def recall(self, unit: Unit) -> None:
+        """Remember what is stored of a unit of which the browser knows nothing."""
+        if self.stored is None or unit.type not in self.ruleset.stored_units:
+            return
+        if self.sticky.entries_of(unit):
+            return
+        rows = self.stored.rows_of(unit) or {}
+        for key, iteration in sorted(self.ruleset.stored_units[unit.type]):
+            rule = self.ruleset.rules[key]
+            variant = rows.get((key, iteration))
+            if variant in rule.variants and variant is not None:
+                self.sticky.remember(rule, unit, variant, is_confirmed=True)
+                continue
+            # Its row may be on the way, from this very process.
+            served = self.state.seen.get((key, iteration, unit))
+            if served is not None and served in rule.variants:
+                self.sticky.remember(rule, unit, served)
+
+    @property
+    def stored(self) -> Stored | None:
+        """What the database knows, where there is one."""
+        delivery = self.state.delivery
+        if self._stored is None and delivery is not None:
+            self._stored = Stored(delivery.lookups, self)
+        return self._stored
 
     def attributes(self) -> Mapping[str, object]:
         """Give what is known about the person."""
@@ -252,5 +310,7 @@ class Requester:
         """Ask again who it is, as somebody logged in or out."""
         self._units.clear()
         self._consents.clear()
+        self._stored = None
+        self.lost.clear()
         if self._identity is not None:
             self._identity.forget()

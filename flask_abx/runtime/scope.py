@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections import deque
-from contextlib import suppress
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -13,23 +11,21 @@ from flask_abx.assignment.decide import decide
 from flask_abx.assignment.decision import VISITOR, Assignment, Reason, Unit
 from flask_abx.errors import UnknownExperiment
 from flask_abx.events.safe import shown
-from flask_abx.events.signals import emit, event_tracked, unit_exposed
+from flask_abx.events.signals import unit_exposed
 from flask_abx.experiments.faults import suggestion
 from flask_abx.runtime import making
 from flask_abx.runtime.consent import MEASUREMENT
 from flask_abx.runtime.override import unknown_experiment
-from flask_abx.runtime.requester import Requester
 from flask_abx.runtime.strict import checked
+from flask_abx.runtime.witness import Witness
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from _typeshed.wsgi import WSGIEnvironment
-    from blinker import NamedSignal
     from flask import Flask
 
     from flask_abx.assignment.ruleset import Rule, Ruleset
-    from flask_abx.events.records import Event, Exposure, Record
     from flask_abx.experiments.values import FlagValue
     from flask_abx.runtime.state import State
     from flask_abx.runtime.unit import Identity
@@ -39,23 +35,20 @@ _EMPTY: Mapping[str, FlagValue] = MappingProxyType({})
 _NOWHERE = (Reason.UNKNOWN, Reason.NOT_READY)
 
 
-class Scope(Requester):
+class Scope(Witness):
     """One unit's stay: a request, a command, or a block of `as_unit`.
 
     Whatever is resolved here is remembered until the end.
 
     Attributes:
         within: The request in which a block of `as_unit` stands.
-        records: What was recorded and not yet delivered.
         is_resolved: True once a variant was resolved, so that the response is private.
-        met: The variants that the unit was exposed to here.
         peeked: The experiments read through `g.abx`.
         is_bulk: True once all were read that way.
     """
 
     within: WSGIEnvironment | None = None
     is_resolved = False
-    is_finished = False
     peeked: set[str] | None = None
     is_bulk = False
 
@@ -68,8 +61,6 @@ class Scope(Requester):
         identity: Identity | None = None,
     ) -> None:
         super().__init__(app, state, environ, ruleset, identity)
-        self.records: deque[Record] = deque()
-        self.met: dict[str, str] = {}
         self._assignments: dict[str, Assignment] = {}
         self._exposed: set[str] = set()
 
@@ -117,12 +108,7 @@ class Scope(Requester):
     def _not_ready(self, key: str) -> Assignment:
         # What is served instead of a variant must not be kept for others either.
         self.is_resolved = True
-        if self.state.tally.count("not_ready"):
-            self.app.logger.warning(
-                "No definitions are known yet, as the database has not answered: "
-                "defaults are served and nothing is recorded. `flask abx doctor` tells "
-                "what is wrong."
-            )
+        self.tell_not_ready()
         return Assignment(key, 0, "control", False, Reason.NOT_READY, _EMPTY)  # noqa: FBT003
 
     def variant(self, key: str, default: str) -> str:
@@ -209,11 +195,18 @@ class Scope(Requester):
         is_forced = is_held and assignment.reason is Reason.FORCED
         if not (assignment.in_experiment or is_forced):
             return
-        if assignment.reason is Reason.STICKY or self._is_unseen():
+        if self.is_unseen():
+            return
+        # What the browser remembers and nobody has stored is recorded again.
+        is_known = assignment.reason is Reason.STICKY and key not in self.lost
+        if is_known and not self._is_in_new_company():
             return
         rule = self.ruleset.rules[key]
         unit = self.unit(rule)
         if unit is None or not self.consents(MEASUREMENT):
+            return
+        if is_known:
+            self._tell_again(rule, unit, assignment)
             return
         if is_forced:
             self._expose_held(rule, unit, assignment)
@@ -222,11 +215,18 @@ class Scope(Requester):
         else:
             self._record(rule, unit, assignment)
 
-    def _is_unseen(self) -> bool:
-        if self.is_silent or self.is_bot or not self.state.settings.enabled:
-            return True
-        # Who misspells ?abx= looks on purpose, and takes what is shown for the other.
-        return bool(self.preview.faults)
+    def _is_in_new_company(self) -> bool:
+        """Tell whether an exposed visitor is seen with a user for the first time."""
+        visitor, company = self.known_visitor, self.state.company
+        if self.state.delivery is None or not visitor or not company.is_due(visitor):
+            return False
+        return company.is_new(visitor, self.identity.user())
+
+    def _tell_again(self, rule: Rule, unit: Unit, assignment: Assignment) -> None:
+        """Record a known exposure once more, as it names both visitor and user."""
+        exposure = making.exposure(self, rule, unit, assignment)
+        if self.is_storable(exposure):
+            self.keep(exposure, unit_exposed, exposure=exposure)
 
     def _expose_held(self, rule: Rule, unit: Unit, assignment: Assignment) -> None:
         place = (rule.key, unit)
@@ -238,59 +238,26 @@ class Scope(Requester):
         """Tell whether this process recorded it for a client without a cookie."""
         if self.has_cookie or (unit.type == VISITOR and self.environ is not None):
             return False
-        return bool(self.state.seen.get((rule.key, rule.iteration, unit)))
+        return self.state.seen.get((rule.key, rule.iteration, unit)) is not None
 
     def _record(self, rule: Rule, unit: Unit, assignment: Assignment) -> None:
         exposure = making.exposure(self, rule, unit, assignment)
-        if not self._is_storable(exposure):
+        if not self.is_storable(exposure):
             return
         # Before the signal: what a receiver tracks is labelled with it already.
         self._remember(rule, unit, assignment)
         if not (unit.type == VISITOR and self.environ is not None):
-            self.state.seen.put((rule.key, rule.iteration, unit), value=True)
-        self._keep(exposure, unit_exposed, exposure=exposure)
+            is_forced = assignment.reason is Reason.FORCED
+            variant = "" if is_forced else assignment.variant
+            self.state.seen.put((rule.key, rule.iteration, unit), variant)
+        if self.stored is not None and unit.type != VISITOR:
+            self.stored.forget(unit)
+        self.keep(exposure, unit_exposed, exposure=exposure)
 
     def _remember(self, rule: Rule, unit: Unit, assignment: Assignment) -> None:
         if assignment.reason is not Reason.FORCED:
             self.met[rule.key] = assignment.variant
             self.sticky.remember(rule, unit, assignment.variant)
-
-    def track(
-        self,
-        name: str,
-        value: object,
-        properties: Mapping[str, object] | None,
-        id_: object,
-    ) -> None:
-        """Record that something happened, with the variants that the units met."""
-        if self._is_unseen() or not self.consents(MEASUREMENT):
-            return
-        making.check_id(self, name, id_)
-        if not self.ruleset.is_ready:
-            self.state.tally.count("record_dropped:not_ready")
-            self._not_ready(name)
-            return
-        try:
-            event = making.event(self, name, value, properties, id_)
-            if self._is_storable(event):
-                self._keep(event, event_tracked, event=event)
-        except Exception:
-            self.state.tally.count("record_failed")
-            self.app.logger.exception("The event %s was not recorded.", shown(name))
-
-    def _is_storable(self, record: Exposure | Event) -> bool:
-        fault = record.fault()
-        if fault is not None and self.state.tally.count(f"record_dropped:{fault}"):
-            self.app.logger.warning("%s", making.dropped(record, fault))
-        return fault is None
-
-    def _keep(
-        self, record: Exposure | Event, signal: NamedSignal, **payload: object
-    ) -> None:
-        self.records.append(record)
-        emit(signal, self.app, self.state.tally, **payload)
-        if self.is_finished:
-            self.deliver()
 
     def finish(self) -> None:
         """Hand over what was recorded; what still comes is handed over at once."""
@@ -310,13 +277,3 @@ class Scope(Requester):
                     key,
                     key,
                 )
-
-    def deliver(self) -> None:
-        """Hand over what was recorded so far."""
-        batch: list[Record] = []
-        # One by one: a copied context may add, or take, from another thread.
-        with suppress(IndexError):
-            while True:
-                batch.append(self.records.popleft())
-        if batch:
-            self.state.recorder.deliver(tuple(batch), self.app.logger)

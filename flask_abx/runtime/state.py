@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from flask_abx.errors import SetupError
-from flask_abx.runtime.bounded import Bounded
+from flask_abx.events.bounded import Bounded
+from flask_abx.runtime.company import Company
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,8 +16,15 @@ if TYPE_CHECKING:
 
     from flask_abx.assignment.decision import Unit
     from flask_abx.assignment.ruleset import Ruleset
+    from flask_abx.events.flights import Flights
+    from flask_abx.events.lookups import Lookups
+    from flask_abx.events.porter import Porter
     from flask_abx.events.recorder import Recorder
+    from flask_abx.events.sinks.sql import SqlSink
+    from flask_abx.events.spool.letters import DeadLetters
+    from flask_abx.events.spool.spool import Spool
     from flask_abx.events.tally import Tally
+    from flask_abx.runtime.atomic import Atomic
     from flask_abx.runtime.cookie import CookieCodec
     from flask_abx.runtime.hooks import Hooks
     from flask_abx.settings import Settings
@@ -46,12 +54,43 @@ class Storage:
         database: Where the tables are, if the application gave one.
         background: The one thread that talks to it.
         editor: Changes the definitions there, if they are defined there.
+        delivery: What brings records into it.
     """
 
     store: Store
     database: Database | None = None
     background: Background | None = None
     editor: Editor | None = None
+    delivery: Delivery | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What brings records into the database, and what asks for those that are there.
+
+    Attributes:
+        sink: Takes the records of a request.
+        spool: Where they wait, also those of other processes.
+        porter: Stores what waits there.
+        find_letters: Gives where those are kept that the database refuses; None where
+            nothing is written on disk.
+        lookups: Answers what is stored of a unit.
+        atomic: Stores an event together with what the application writes.
+        flights: The requests under way, where a write could disturb them.
+    """
+
+    sink: SqlSink
+    spool: Spool
+    porter: Porter
+    find_letters: Callable[[], DeadLetters | None]
+    lookups: Lookups
+    atomic: Atomic
+    flights: Flights
+
+    @property
+    def letters(self) -> DeadLetters | None:
+        """Where those are kept that the database refuses."""
+        return self.find_letters()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +99,9 @@ class State:
 
     Attributes:
         default_user: Answers for the user where no loader is registered.
-        seen: Who was exposed to what, of clients that keep no cookie.
+        seen: Who was exposed to which variant, of clients that keep no cookie, and of
+            units whose rows are on their way; empty where a test has forced it.
+        company: Which visitors were seen with which users.
     """
 
     settings: Settings
@@ -71,9 +112,11 @@ class State:
     cookie: CookieCodec
     default_user: Callable[[], object]
     forced: Forced = field(default_factory=Forced)
-    seen: Bounded[tuple[str, int, Unit], bool] = field(
+    seen: Bounded[tuple[str, int, Unit], str] = field(
         default_factory=lambda: Bounded(REMEMBERED)
     )
+
+    company: Company = field(default_factory=Company)
 
     @property
     def store(self) -> Store:
@@ -84,6 +127,11 @@ class State:
     def database(self) -> Database | None:
         """Where the tables are, if the application gave a database."""
         return self.storage.database
+
+    @property
+    def delivery(self) -> Delivery | None:
+        """What brings records into the database, if they go there."""
+        return self.storage.delivery
 
     @property
     def editor(self) -> Editor | None:

@@ -32,20 +32,34 @@ class Sticky:
         units = self.memory.units
         return units.get(tag_of(unit), {}) if units else {}
 
+    def entry_of(self, rule: Rule, unit: Unit) -> Entry | None:
+        """Give what a unit was exposed to in this iteration, or None."""
+        return _current(self.entries_of(unit), rule)
+
     def variant_of(self, rule: Rule, unit: Unit) -> str | None:
         """Give the variant that a unit met in this iteration, or None.
 
         The first user seen in a browser takes over the visitor's variant, where the
         experiment knows both.
         """
-        entry = _current(self.entries_of(unit), rule)
+        entry = self.entry_of(rule, unit)
         if entry is None and unit.type == USER and VISITOR in rule.unit:
             entry = self._take_over(rule, unit)
         return None if entry is None else entry.variant
 
-    def remember(self, rule: Rule, unit: Unit, variant: str) -> None:
-        """Remember an exposure."""
-        entry = Entry(rule.iteration, variant, confirmed=unit.type == VISITOR)
+    def remember(
+        self, rule: Rule, unit: Unit, variant: str, *, is_confirmed: bool = False
+    ) -> None:
+        """Remember an exposure.
+
+        Args:
+            rule: The experiment.
+            unit: Who met the variant.
+            variant: Its key.
+            is_confirmed: True where the database has it; a visitor's cookie is enough.
+        """
+        is_confirmed = is_confirmed or unit.type == VISITOR
+        entry = Entry(rule.iteration, variant, confirmed=is_confirmed)
         memory = self.memory
         if unit.type == VISITOR:
             entries = _without(memory.entries, rule.key)

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
-from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import ref
 
-from flask_sqlalchemy import SQLAlchemy
-
 from flask_abx.errors import ConfigError, SetupError
 from flask_abx.events.signals import emit, experiment_changed
+from flask_abx.runtime.address import address_of
+from flask_abx.runtime.delivery import open_delivery
 from flask_abx.runtime.state import Storage
-from flask_abx.schema import fit_dialect, make_tables
+from flask_abx.schema import fit_dialect
 from flask_abx.stores.background import Background
 from flask_abx.stores.config import ConfigStore
 from flask_abx.stores.copy import DiskCopy
 from flask_abx.stores.database import Database
 from flask_abx.stores.editor import Editor
 from flask_abx.stores.recording import Recording
+from flask_abx.stores.serving import Standing
 from flask_abx.stores.sql import SqlStore
 
 if TYPE_CHECKING:
@@ -30,41 +29,17 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from flask_abx.events.tally import Tally
+    from flask_abx.runtime.address import Place
     from flask_abx.runtime.hooks import Hooks
-    from flask_abx.schema import Tables
+    from flask_abx.runtime.state import Delivery
     from flask_abx.settings import Settings
+    from flask_abx.stores.base import Store
     from flask_abx.stores.change import Change
 
 #: A change waits at least so long to take effect everywhere, in milliseconds.
 _SHORTEST_DELAY = 5_000
 #: How long a test waits for its own change, in seconds.
 _PATIENCE = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where an application keeps the tables."""
-
-    db: SQLAlchemy
-    tables: Tables
-    prefix: str
-    bind_key: str | None
-
-
-def place_of(db: object, prefix: str, bind_key: str | None) -> Place:
-    """Make the tables on the metadata of a host.
-
-    Raises:
-        SetupError: If it is no Flask-SQLAlchemy, or has such tables already.
-    """
-    if not isinstance(db, SQLAlchemy):
-        raise SetupError(
-            f"ABX got db={db!r}, must get the SQLAlchemy object of Flask-SQLAlchemy: "
-            "write ABX(db=db)."
-        )
-    # A second ABX on the same object shares the tables of the first.
-    make = partial(db.Table, bind_key=bind_key, keep_existing=True)
-    return Place(db, make_tables(make, prefix), prefix, bind_key)
 
 
 def open_storage(
@@ -85,11 +60,15 @@ def open_storage(
     _fit(app, place)
     # Whoever waits for the database must not keep alive the application.
     database = Database(place.tables, partial(_host_engine, ref(app), place))
-    background = Background(database, settings.refresh_seconds, tally, app.logger)
+    background = Background(
+        database, settings.refresh_seconds, tally, app.logger, settings.wait
+    )
+    deliver = partial(_deliver, app, place, settings, database, background, tally)
     if settings.store == "config" or (settings.store is None and is_in_config):
         store = ConfigStore(settings, Path(app.root_path), hooks.segments)
         background.add(Recording(database, store))
-        return Storage(store, database, background)
+        delivery = deliver(store, lambda: True)
+        return Storage(store, database, background, delivery=delivery)
     find_copy = partial(_copy, app, place, settings, database)
     sql = SqlStore(
         database, background, settings, hooks.segments, find_copy, tally, app.logger
@@ -101,7 +80,26 @@ def open_storage(
         guard=partial(_guard, hooks),
         tell=partial(_tell, app, background, tally),
     )
-    return Storage(sql, database, background, editor)
+    delivery = deliver(sql, lambda: sql.standing is not Standing.EMPTY)
+    return Storage(sql, database, background, editor, delivery)
+
+
+def _deliver(
+    app: Flask,
+    place: Place,
+    settings: Settings,
+    database: Database,
+    background: Background,
+    tally: Tally,
+    store: Store,
+    is_ready: Callable[[], bool],
+) -> Delivery | None:
+    """Join what brings records into the database, unless they go elsewhere."""
+    if settings.sinks is not None and "sql" not in settings.sinks:
+        return None
+    return open_delivery(
+        app, place, settings, database, background, store, is_ready, tally
+    )
 
 
 def _guard(hooks: Hooks, change: Change) -> None:
@@ -170,9 +168,7 @@ def _copy(
     folder = Path(app.instance_path if cache is None else app.root_path)
     if cache is not None:
         folder /= cache
-    address = database.host.url.render_as_string(hide_password=True)
-    data = f"{address.replace(':***@', '@')}\0{place.bind_key}\0{place.prefix}"
-    return DiskCopy(folder, blake2b(data.encode(), digest_size=8).hexdigest())
+    return DiskCopy(folder, address_of(place, database))
 
 
 def _delay(app: Flask, settings: Settings, database: Database) -> int:
