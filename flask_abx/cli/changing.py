@@ -91,6 +91,19 @@ def is_interactive() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask before something is taken away for good.
+
+    Raises:
+        click.UsageError: If nobody is there who could answer.
+    """
+    if yes:
+        return
+    if not is_interactive():
+        raise click.UsageError("Nobody is there to be asked: say --yes.")
+    click.confirm(question, abort=True, err=True)
+
+
 def tell(key: str, changes: Sequence[Change], manner: Manner) -> None:
     """Write what became of an experiment, or what would."""
     seconds = state_of(current_app).settings.refresh_seconds

@@ -132,7 +132,9 @@ def explain_unit(
     kind, known = rule.unit[0], unit_id(unit)
     units = {} if known is None else {kind: known}
     given = rule.purposes if state.hooks.consent is not None else ()
-    person = Person(units, {**units, **attributes}, purposes=frozenset(given))
+    memory = {} if known is None else _stored(state, rule, f"{kind}:{known}")
+    facts = {**units, **attributes}
+    person = Person(units, facts, memory, purposes=frozenset(given))
     try:
         assignment = decide(rule, person, now, enabled=state.settings.enabled)
     except Exception as error:
@@ -142,6 +144,25 @@ def explain_unit(
         ) from error
     steps = explain(rule, person, assignment, now, audience=experiment.audience)
     return Explanation(kind, unit, assignment, tuple(steps))
+
+
+def _stored(state: State, rule: Rule, unit: str) -> dict[str, str]:
+    """Find the variant of the row that decides for a unit, where records are stored."""
+    database = state.database
+    if database is None or state.delivery is None:
+        return {}
+    from sqlalchemy import select
+
+    from flask_abx.stores.database import reading
+
+    row = database.tables.exposures.c
+    query = select(row.variant).where(
+        row.experiment == rule.key, row.iteration == rule.iteration, row.unit == unit
+    )
+    with database.explained(database.own), reading(database.own) as connection:
+        variant = connection.scalar(query)
+    is_known = variant is not None and variant in rule.variants
+    return {rule.key: str(variant)} if is_known else {}
 
 
 def _notes(state: State, rule: Rule, reason: Reason) -> Iterator[str]:

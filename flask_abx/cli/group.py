@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from flask.cli import AppGroup
 
+from flask_abx.cli.lazy import LazyGroup
 from flask_abx.cli.output import told
 
 if TYPE_CHECKING:
-    from click import Command, Context
+    from click import Context
 
 #: Where each command lives; a web server never loads them.
 _COMMANDS = {
@@ -36,23 +36,15 @@ _COMMANDS = {
     "diff": ("flask_abx.cli.exchange", "diff_command"),
     "apply": ("flask_abx.cli.exchange", "apply_command"),
     "rollback": ("flask_abx.cli.exchange", "rollback_command"),
+    "unit": ("flask_abx.cli.units", "unit_group"),
+    "events": ("flask_abx.cli.events.group", "events_group"),
     "db": ("flask_abx.cli.database", "db_group"),
     "doctor": ("flask_abx.cli.doctor.command", "doctor_command"),
 }
 
 
-class _Group(AppGroup):
-    """Loads a command when it is asked for."""
-
-    def list_commands(self, ctx: Context) -> list[str]:
-        return [*_COMMANDS, *super().list_commands(ctx)]
-
-    def get_command(self, ctx: Context, cmd_name: str) -> Command | None:
-        if cmd_name not in _COMMANDS:
-            return super().get_command(ctx, cmd_name)
-        module, name = _COMMANDS[cmd_name]
-        command: Command = getattr(import_module(module), name)
-        return command
+class _Group(LazyGroup, AppGroup):
+    """Ends a command with the message of an error that says enough by itself."""
 
     def invoke(self, ctx: Context) -> Any:  # noqa: ANN401 - as click has it
         try:
@@ -67,5 +59,7 @@ class _Group(AppGroup):
 def create_group() -> AppGroup:
     """Make the command group of one application."""
     return _Group(
-        "abx", help="A/B testing: experiments from the first draft to the end."
+        "abx",
+        help="A/B testing: experiments from the first draft to the end.",
+        places=_COMMANDS,
     )

@@ -89,6 +89,11 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     )
 
 
+def counted(count: int, what: str) -> str:
+    """Write a number and what there is of it."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def told(error: Exception) -> click.ClickException | None:
     """Turn an error that says enough by itself into what ends a command.
 

@@ -9,7 +9,14 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
-from flask_abx.cli.doctor import database, defined, people, records, serving
+from flask_abx.cli.doctor import (
+    database,
+    defined,
+    delivery,
+    people,
+    records,
+    serving,
+)
 from flask_abx.cli.doctor.finding import Case, Level
 from flask_abx.cli.output import fail, format_option, table, write
 from flask_abx.runtime.state import state_of
@@ -38,6 +45,12 @@ CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     records.check_sinks,
     records.check_event_log,
     records.check_log,
+    delivery.check_route,
+    delivery.check_spool,
+    delivery.check_filesystem,
+    delivery.check_waiting,
+    delivery.check_dead_letters,
+    delivery.check_durability,
 )
 
 

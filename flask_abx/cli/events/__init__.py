@@ -1,0 +1,1 @@
+"""Commands on what happened: what is kept, taken in and given out."""
