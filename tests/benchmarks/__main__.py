@@ -7,7 +7,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.benchmarks import decisions, served, startup, stores, visits
+from tests.benchmarks import (
+    decisions,
+    delivery,
+    exporting,
+    served,
+    startup,
+    stores,
+    visits,
+)
 from tests.benchmarks.report import BenchmarkError, json_lines, table
 
 if TYPE_CHECKING:
@@ -25,6 +33,8 @@ def measures(*, is_quick: bool) -> dict[str, Callable[[], list[Row]]]:
             "served": lambda: served.measure(pairs=3, window=0.5),
             "startup": lambda: startup.measure(processes=3),
             "stores": lambda: stores.measure(rounds=30, publishes=3),
+            "delivery": lambda: delivery.measure(rounds=200, stored=100_000, seconds=5),
+            "exporting": lambda: exporting.measure(small=20_000, large=200_000),
         }
     return {
         "decisions": lambda: decisions.measure(rounds=200),
@@ -32,6 +42,8 @@ def measures(*, is_quick: bool) -> dict[str, Callable[[], list[Row]]]:
         "served": lambda: served.measure(pairs=7, window=1.5),
         "startup": lambda: startup.measure(processes=7),
         "stores": lambda: stores.measure(rounds=30, publishes=7),
+        "delivery": lambda: delivery.measure(rounds=600, stored=500_000, seconds=20),
+        "exporting": exporting.measure,
     }
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 #: How long such a process may go on, in seconds.
-PATIENCE = 25.0
+PATIENCE = 90.0
 #: The pause between two calls of what is done meanwhile, in seconds.
 EVERY = 0.05
 

@@ -110,6 +110,11 @@ def joined(folder: Path, config: Mapping[str, Any]) -> Iterator[State]:
         database.host.dispose()
 
 
+def tell_times(app: Flask) -> None:
+    """Have each response say which process served it, when, and how long it took."""
+    app.wsgi_app = _Timing(app.wsgi_app)  # type: ignore[method-assign]
+
+
 class _Timing:
     """Tells in headers which process served a request, when, and how long it took."""
 

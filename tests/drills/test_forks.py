@@ -272,7 +272,7 @@ def _below(owner: str, thing: object) -> Iterator[tuple[str, object]]:
 
 
 #: What belongs to whoever holds it.
-PARTS = {"Condition", "Event", "Queue", "ProcessLock", "_Process", "Life"}
+PARTS = {"Condition", "Event", "Queue", "ProcessLock", "Process", "Life"}
 
 
 def _slots(kind: type) -> tuple[str, ...]:

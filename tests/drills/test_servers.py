@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from flask_abx import ABX
     from flask_abx.runtime.state import State
-    from flask_abx.stores.background import Life
+    from flask_abx.stores.life import Life
     from tests.drills.clients import Answer
     from tests.drills.servers import Server
 
