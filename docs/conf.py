@@ -36,6 +36,7 @@ nitpick_ignore = [
     ("py:class", name)
     for name in (
         "Action",
+        "Durability",
         "FlagValue",
         "Flask",
         "Json",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ from flask import (
     url_for,
 )
 
-from example_app import basket
+from example_app import basket, orders
 from example_app.basket import TIERS, Basket
 from example_app.catalogue import BY_SLUG, TEAS, Tea
 from example_app.experiments import abx
@@ -116,7 +115,7 @@ def checkout() -> ResponseReturnValue:
 
 @bp.post("/checkout")
 def buy() -> ResponseReturnValue:
-    """Take the order, once, and track the purchase with its total."""
+    """Take the order, and its purchase with it."""
     if not basket.stored():
         return redirect(url_for("shop.show_basket"))
     form = {field: request.form.get(field, "").strip() for field in FIELDS}
@@ -126,15 +125,8 @@ def buy() -> ResponseReturnValue:
             "checkout.html", basket=bought, form=form, missing=missing
         )
         return page, 422
-    number = f"K-{secrets.token_hex(3).upper()}"
-    abx.track(
-        "purchase",
-        value=bought.total,
-        properties={"packs": bought.packs},
-        id=number,
-    )
     session["order"] = {
-        "number": number,
+        "number": orders.place(bought, form["name"], form["city"]),
         "name": form["name"],
         "total": str(bought.total),
         "teas": [line.tea.slug for line in bought.lines],

@@ -29,6 +29,10 @@ DEFAULTS: dict[str, object] = {
     "ABX_COOKIE_MAX_AGE": 15_552_000,
     "ABX_EVENT_LOG": None,
     "ABX_SINKS": None,
+    "ABX_TRACK_DURABILITY": "spool",
+    "ABX_SPOOL_DIR": None,
+    "ABX_SPOOL_MAX_BYTES": 1_073_741_824,
+    "ABX_WAIT": 0.25,
 }
 
 

@@ -20,7 +20,12 @@ NAME = "__Host-abx"
 FOR_USERS = {"headline": {"variants": ["control", "bold"], "unit": "user"}}
 LONG = "x" * 10_000
 NOBODY = {"empty": "", "None": None, "true": True, "float": 1.5, "bytes": b"7"}
-TOO_ODD = {"10 kB": LONG, "NUL": "a\x00b", "lone surrogate": "\ud800"}
+TOO_ODD = {
+    "10 kB": LONG,
+    "NUL": "a\x00b",
+    "blank at the end": "a ",
+    "lone surrogate": "\ud800",
+}
 
 
 def app_for(make_app: MakeApp, user: object) -> tuple[Flask, ABX]:

@@ -32,11 +32,17 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def shop(seeded: Path, tmp_path: Path) -> Iterator[Flask]:
+def sinks() -> list[str]:
+    """Name where the records of the shop go."""
+    return ["sql", "memory"]
+
+
+@pytest.fixture
+def shop(seeded: Path, tmp_path: Path, sinks: list[str]) -> Iterator[Flask]:
     """Make a shop of its own for each test."""
     file = shutil.copy(seeded, tmp_path / "kettle.db")
     place = {"SQLALCHEMY_DATABASE_URI": f"sqlite:///{file}"}
-    shop = create_app({"TESTING": True, "ABX_SINKS": ["memory"], **place})
+    shop = create_app({"TESTING": True, "ABX_SINKS": sinks, **place})
     yield shop
     close(shop)
 
