@@ -9,6 +9,7 @@ from flask_abx.errors import (
     ConfigError,
     DefinitionError,
     Fault,
+    ResultsNotReady,
     SetupError,
     UnknownExperiment,
     UnknownVariant,
@@ -20,6 +21,7 @@ from flask_abx.events.sinks.base import Sink
 from flask_abx.events.sinks.buffered import Buffered
 from flask_abx.events.sinks.memory import MemorySink
 from flask_abx.extension import ABX
+from flask_abx.runtime.hooks import Actor
 from flask_abx.stores.change import Change
 
 __version__ = "0.1.0"
@@ -27,6 +29,7 @@ __version__ = "0.1.0"
 __all__ = [
     "ABX",
     "ABXError",
+    "Actor",
     "Assignment",
     "Buffered",
     "Change",
@@ -38,6 +41,7 @@ __all__ = [
     "Fault",
     "MemorySink",
     "Reason",
+    "ResultsNotReady",
     "SetupError",
     "Sink",
     "UnknownExperiment",

@@ -70,6 +70,10 @@ class UnknownVariant(ABXError, ValueError):  # noqa: N818 - named after what is 
     """Code named a variant that its experiment does not have."""
 
 
+class ResultsNotReady(ABXError, LookupError):  # noqa: N818 - named after what is missing
+    """Nobody has looked at the experiment yet, so there is nothing to read."""
+
+
 class SetupError(ABXError, RuntimeError):
     """Something was registered too late, twice, or where it cannot work."""
 

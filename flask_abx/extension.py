@@ -6,6 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flask import current_app
+
 from flask_abx.cli.group import create_group
 from flask_abx.contrib import flask_login
 from flask_abx.errors import ConfigError, SetupError
@@ -16,21 +18,22 @@ from flask_abx.runtime.carried import MARK
 from flask_abx.runtime.carrying import carry
 from flask_abx.runtime.cookie import CookieCodec
 from flask_abx.runtime.current import current_scope, variant_of
-from flask_abx.runtime.hooks import Hooks
 from flask_abx.runtime.making import UNSET
 from flask_abx.runtime.middleware import Middleware
 from flask_abx.runtime.omissions import tell_omissions
 from flask_abx.runtime.payload import payload
+from flask_abx.runtime.registry import Registry
 from flask_abx.runtime.sinks import open_sinks
-from flask_abx.runtime.state import EXTENSION, State, Storage
+from flask_abx.runtime.state import EXTENSION, State, Storage, state_of
 from flask_abx.runtime.unit import GivenIdentity
 from flask_abx.runtime.variants import mirror_in_g
 from flask_abx.settings import Settings, read_settings
 from flask_abx.stores.config import ConfigStore
 from flask_abx.web.api.blueprint import create_blueprint
+from flask_abx.web.pages.blueprint import create_blueprint as create_pages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from uuid import UUID
 
     from flask import Flask
@@ -38,17 +41,11 @@ if TYPE_CHECKING:
 
     from flask_abx.assignment.decision import Assignment
     from flask_abx.events.records import Durability, Number
+    from flask_abx.results.shapes import HealthCheck, Results
     from flask_abx.runtime.address import Place
-    from flask_abx.runtime.hooks import (
-        AttributesLoader,
-        ChangeGuard,
-        Consent,
-        SegmentFunction,
-        UnitLoader,
-    )
 
 
-class ABX:
+class ABX(Registry):
     """A/B testing for Flask applications.
 
     Create it with the application, or call `init_app` in an application factory. One
@@ -72,7 +69,7 @@ class ABX:
         table_prefix: str = "abx_",
         bind_key: str | None = None,
     ) -> None:
-        self._hooks = Hooks()
+        super().__init__()
         self._place = None if db is None else _place(db, table_prefix, bind_key)
         if app is not None:
             self.init_app(app)
@@ -130,6 +127,7 @@ class ABX:
         app.cli.add_command(create_group())
         if state.settings.api_prefix is not None:
             app.register_blueprint(create_blueprint(state.settings.api_prefix))
+        app.register_blueprint(create_pages())
 
     def variant(self, key: str, default: str = "control") -> str:
         """Give the variant of an experiment, and mark that the unit has seen it.
@@ -265,70 +263,64 @@ class ABX:
         scope.deliver()
         return scope.state.recorder.flush(timeout, scope.app.logger)
 
-    def unit_loader(self, function: UnitLoader) -> UnitLoader:
-        """Register who is asking: a function that returns a user's id or None.
-
-        Raises:
-            SetupError: After the first request, or for a coroutine function.
-        """
-        self._hooks.check(function, "The unit loader")
-        self._hooks.unit_loader = function
-        return function
-
-    def attributes_loader(self, function: AttributesLoader) -> AttributesLoader:
-        """Register what is known: a function that returns a dict.
-
-        Raises:
-            SetupError: After the first request, or for a coroutine function.
-        """
-        self._hooks.check(function, "The attributes loader")
-        self._hooks.attributes_loader = function
-        return function
-
-    def segment(self, name: str) -> Callable[[SegmentFunction], SegmentFunction]:
-        """Register a segment: a function of the attributes that answers yes or no.
+    def results(
+        self,
+        key: str,
+        *,
+        metric: str | None = None,
+        by: str | None = None,
+        series: bool = False,
+        iteration: int | None = None,
+        refresh: bool = False,
+    ) -> Results:
+        """Read what the last look at an experiment found; nothing is computed.
 
         Args:
-            name: How audiences name it.
+            key: The key of the experiment.
+            metric: The one metric to tell; None is all.
+            by: The dimension to break the metrics down by.
+            series: True to tell how each day stood.
+            iteration: Which of its runs; None is the last that was looked at.
+            refresh: True to look now, which scans the tables.
 
         Raises:
-            SetupError: After the first request, or for a coroutine function.
+            UnknownExperiment: If it is not defined.
+            ResultsNotReady: If nobody has looked at it yet, or not by that.
+            SetupError: If there is no database, or no tables in it.
         """
-        if not isinstance(name, str):
-            raise SetupError(
-                f"@abx.segment got {name!r}, must get a name: "
-                "write @abx.segment('name')."
-            )
+        from flask_abx.runtime import results
 
-        def register(function: SegmentFunction) -> SegmentFunction:
-            self._hooks.check(function, f"The segment {name!r}, function")
-            self._hooks.segments[name] = function
-            return function
+        state = state_of(current_app)
+        if refresh:
+            results.refreshed(state, key, iteration=iteration)
+        return results.stored(
+            state, key, metric=metric, by=by, series=series, iteration=iteration
+        )
 
-        return register
+    def health(self, key: str | None = None) -> tuple[HealthCheck, ...]:
+        """Read the health checks of the last look.
 
-    def consent(self, function: Consent) -> Consent:
-        """Register what people agreed to: a function of a purpose, yes or no.
+        Args:
+            key: The key of the experiment; None is all that were looked at.
 
         Raises:
-            SetupError: After the first request, or for a coroutine function.
+            UnknownExperiment: If it is not defined.
+            ResultsNotReady: If nobody has looked at it yet.
+            SetupError: If there is no database, or no tables in it.
         """
-        self._hooks.check(function, "The consent callable")
-        self._hooks.consent = function
-        return function
+        from flask_abx.runtime import results
 
-    def change_guard(self, function: ChangeGuard) -> ChangeGuard:
-        """Register who may refuse a change: a function of a `Change`.
+        return results.checks(state_of(current_app), key)
 
-        It is called before anything is written, and raises `ChangeRefused` to forbid
-        it. Several are asked one after the other.
+    def looks(self, key: str) -> tuple[Results, ...]:
+        """Read every look at an experiment, the first one first.
 
         Raises:
-            SetupError: After the first request, or for a coroutine function.
+            SetupError: If there is no database, or no tables in it.
         """
-        self._hooks.check(function, "The change guard")
-        self._hooks.change_guards.append(function)
-        return function
+        from flask_abx.runtime import results
+
+        return results.looks(state_of(current_app), key)
 
 
 def _place(db: SQLAlchemy, prefix: str, bind_key: str | None) -> Place:

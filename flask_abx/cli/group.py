@@ -40,6 +40,10 @@ _COMMANDS = {
     "events": ("flask_abx.cli.events.group", "events_group"),
     "db": ("flask_abx.cli.database", "db_group"),
     "doctor": ("flask_abx.cli.doctor.command", "doctor_command"),
+    "refresh": ("flask_abx.cli.results.refreshing", "refresh_command"),
+    "results": ("flask_abx.cli.results.reading", "results_command"),
+    "health": ("flask_abx.cli.results.checking", "health_command"),
+    "simulate": ("flask_abx.cli.simulating", "simulate_command"),
 }
 
 

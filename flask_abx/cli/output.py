@@ -58,16 +58,20 @@ def write(form: str, data: Any, text: Callable[[], str]) -> None:  # noqa: ANN40
         data: Plain JSON values.
         text: Makes the text, called only where it is wanted.
     """
-    is_json = form == "json" or (form == "auto" and not sys.stdout.isatty())
-    click.echo(json.dumps(data, indent=2) if is_json else _harmless(text()))
+    click.echo(json.dumps(data, indent=2) if is_json(form) else harmless(text()))
+
+
+def is_json(form: str) -> bool:
+    """Tell whether data is written as JSON."""
+    return form == "json" or (form == "auto" and not sys.stdout.isatty())
 
 
 def note(message: str) -> None:
     """Tell something beside the data, on stderr."""
-    click.echo(_harmless(message), err=True)
+    click.echo(harmless(message), err=True)
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
     """Write out the characters that a terminal would obey."""
     return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 

@@ -11,6 +11,7 @@ from flask_abx.errors import SetupError
 
 if TYPE_CHECKING:
     from flask_abx.assignment.audience import SegmentRule
+    from flask_abx.experiments.metric import Metric
     from flask_abx.stores.change import Change
 
 UnitLoader: TypeAlias = Callable[[], Any]
@@ -18,6 +19,33 @@ AttributesLoader: TypeAlias = Callable[[], Mapping[str, Any] | None]
 Consent: TypeAlias = Callable[[str], bool]
 ChangeGuard: TypeAlias = "Callable[[Change], None]"
 SegmentFunction: TypeAlias = Callable[[Mapping[str, Any]], bool]
+Access: TypeAlias = "Callable[[], Actor | None]"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Somebody who is let in to results.
+
+    Attributes:
+        id: What your application knows the person by.
+        name: What people call them.
+    """
+
+    id: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredMetric:
+    """A metric that the code declares.
+
+    Attributes:
+        metric: What it computes.
+        select: The statement over tables of the application; None where events count.
+    """
+
+    metric: Metric
+    select: Any = None
 
 
 @dataclass(slots=True)
@@ -28,7 +56,9 @@ class Hooks:
     attributes_loader: AttributesLoader | None = None
     consent: Consent | None = None
     change_guards: list[ChangeGuard] = field(default_factory=list)
+    access: Access | None = None
     segments: dict[str, SegmentRule] = field(default_factory=dict)
+    metrics: dict[str, DeclaredMetric] = field(default_factory=dict)
     is_frozen: bool = False
 
     def check(self, function: Callable[..., Any], role: str) -> None:

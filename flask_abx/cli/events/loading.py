@@ -57,7 +57,7 @@ def load_command(files: tuple[Path, ...], form: str) -> None:
 
     loader = Loader(database, kinds_of, telling)
     try:
-        _load(_in_order(files), loader)
+        load_files(files, loader)
     except Exception:
         note(f"It ends here: {_text(loader.loaded)} Load the same files again later.")
         raise
@@ -118,7 +118,13 @@ def _moment(line: Line) -> datetime | None:
     return None
 
 
-def _load(files: Sequence[_File], loader: Loader) -> None:
+def load_files(paths: Sequence[Path], loader: Loader) -> None:
+    """Store what files hold, the oldest first.
+
+    Raises:
+        UsageError: If one cannot be read.
+    """
+    files = _in_order(paths)
     total = sum(each.size for each in files)
     with progress_bar("Loading") as progress:
         for each in files:

@@ -11,6 +11,7 @@ from flask_abx.runtime.client import is_own_origin
 from flask_abx.runtime.current import current_scope
 from flask_abx.runtime.payload import described, payload
 from flask_abx.web.api.problems import problem
+from flask_abx.web.api.results import show_results
 
 if TYPE_CHECKING:
     from flask_abx.assignment.ruleset import Rule
@@ -23,6 +24,7 @@ def create_blueprint(prefix: str) -> Blueprint:
     blueprint = Blueprint(NAME, __name__, url_prefix=prefix)
     blueprint.get("/experiments")(list_experiments)
     blueprint.get("/experiments/<key>")(show_experiment)
+    blueprint.get("/experiments/<key>/results")(show_results)
     blueprint.post("/experiments/<key>/exposure")(expose_experiment)
     return blueprint
 

@@ -1,0 +1,1 @@
+"""The commands on results: refresh, results and health."""

@@ -1,0 +1,300 @@
+"""Judging an experiment: from sums to readings, and to what is handed on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from flask_abx.results.best import best_of, pairs_of
+from flask_abx.results.breakdown import broken_down
+from flask_abx.results.comparing import Evidence, spot
+from flask_abx.results.counting import variant_counts
+from flask_abx.results.families import Rows, rows_of, secondary_family
+from flask_abx.results.keeping import grown, looked, resolved, tuned, weighed
+from flask_abx.results.planning import (
+    final_test,
+    live_test,
+    method_of,
+    planned_units,
+    revision_of,
+    sample_plan,
+)
+from flask_abx.results.readings import DECIDED, Bench, read, rescaled
+from flask_abx.results.remarks import remarks
+from flask_abx.results.sampling import Pools, samples_of
+from flask_abx.results.series import series_of
+from flask_abx.results.shapes import Role, VerdictCode
+from flask_abx.results.shaping import metric_result
+from flask_abx.results.verdict import Case, code_of, is_final_code, verdict_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from flask_abx.results.iteration import Iteration
+    from flask_abx.results.kept import Kept, Row
+    from flask_abx.results.metrics import Measure
+    from flask_abx.results.shapes import (
+        CheckId,
+        Comparison,
+        Method,
+        MetricResult,
+        Sample,
+        SamplePlan,
+        SeriesPoint,
+        VariantCount,
+        Verdict,
+    )
+    from flask_abx.results.sums import Aggregates
+    from flask_abx.results.verdict import Ruling
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Everything that one look says.
+
+    Attributes:
+        kept: What is handed on to the next look.
+        notes: Sentences on how to read it.
+    """
+
+    method: Method
+    plan: SamplePlan | None
+    variants: tuple[VariantCount, ...]
+    metrics: tuple[MetricResult, ...]
+    verdict: Verdict
+    series: tuple[SeriesPoint, ...]
+    kept: Kept
+    notes: tuple[str, ...]
+
+
+def judge(
+    iteration: Iteration,
+    measures: Sequence[Measure],
+    aggregates: Aggregates,
+    *,
+    now: datetime,
+    kept: Kept,
+    errors: Sequence[CheckId] = (),
+    final: Aggregates | None = None,
+    revision: str | None = None,
+    with_chances: bool = False,
+) -> Judged:
+    """Judge one look; nothing that the sums hold raises.
+
+    Args:
+        iteration: The run, with what was planned.
+        measures: What it measures, in the order of the roles.
+        aggregates: What the tables hold now.
+        now: The time of the look.
+        kept: What the last look handed on.
+        errors: The health checks at level error; with any, nothing is read.
+        final: What the tables hold of the planned sample, once it is complete; used
+            only where no final look was made.
+        revision: The name of definitions, plan and method; None works it out.
+        with_chances: Whether to tell chances that are not safe against peeking.
+    """
+    revision = revision or revision_of(iteration, measures)
+    pools = Pools(iteration, aggregates.sums)
+    variants = variant_counts(iteration, aggregates.exposed)
+    exposed = sum(each.units for each in variants)
+    kept = grown(kept.for_revision(revision), iteration, measures)
+    method = method_of(iteration, kept.family, revision)
+    kept = resolved(kept, iteration, measures, pools, method)
+    kept = looked(kept, iteration, measures, final, method, now)
+    evidences = [*weighed(iteration, measures, aggregates, pools, kept)]
+    kept = tuned(kept, evidences)
+    bench = _bench(iteration, method, kept, exposed, errors, with_chances=with_chances)
+    told, kept = _read(bench, evidences, kept, now)
+    metrics = _metrics(iteration, measures, aggregates, pools, bench, kept, told)
+    case = _case(iteration, metrics, method, bench, kept, errors, now)
+    ruling = code_of(case)
+    case, best = _with_best(case, ruling, measures, pools, bench, kept)
+    verdict, kept = _ruled(case, ruling, best, kept)
+    by = broken_down(iteration, measures, aggregates, bench, kept)
+    series = series_of(iteration, measures, aggregates, method, kept.n_star)
+    notes = remarks(
+        iteration, measures, aggregates, pools, method, kept, has_chances=with_chances
+    )
+    return Judged(
+        method=method,
+        plan=case.plan,
+        variants=variants,
+        metrics=(*case.metrics, *by),
+        verdict=verdict,
+        series=tuple(series),
+        kept=kept,
+        notes=tuple(notes),
+    )
+
+
+def _metrics(
+    iteration: Iteration,
+    measures: Sequence[Measure],
+    aggregates: Aggregates,
+    pools: Pools,
+    bench: Bench,
+    kept: Kept,
+    told: Mapping[str, Sequence[Comparison]],
+) -> tuple[MetricResult, ...]:
+    return tuple(
+        metric_result(
+            each,
+            pools.whole(each),
+            aggregates.caps.get(each.key),
+            _samples(iteration, each, pools, bench, kept, told[spot(each)]),
+            told[spot(each)],
+        )
+        for each in measures
+    )
+
+
+def _case(
+    iteration: Iteration,
+    metrics: tuple[MetricResult, ...],
+    method: Method,
+    bench: Bench,
+    kept: Kept,
+    errors: Sequence[CheckId],
+    now: datetime,
+) -> Case:
+    plan = sample_plan(iteration, kept, bench.exposed, now)
+    is_met = plan is not None and plan.progress >= 1
+    return Case(
+        iteration=iteration,
+        metrics=metrics,
+        exposed=bench.exposed,
+        errors=tuple(errors),
+        now=now,
+        kept=kept,
+        min_days=method.min_days,
+        plan=plan,
+        is_over=is_met if bench.last is None else kept.final is not None,
+    )
+
+
+def _bench(
+    iteration: Iteration,
+    method: Method,
+    kept: Kept,
+    exposed: int,
+    errors: Sequence[CheckId],
+    *,
+    with_chances: bool,
+) -> Bench:
+    last = final_test(iteration, method)
+    planned = planned_units(iteration, kept)
+    to_come = None if planned is None or last is None else planned - exposed
+    return Bench(
+        live=live_test(iteration, method),
+        last=last,
+        alpha=method.alpha,
+        exposed=exposed,
+        to_come=to_come if to_come and to_come > 0 else None,
+        is_withheld=bool(errors),
+        has_chances=with_chances,
+    )
+
+
+def _read(
+    bench: Bench, evidences: Sequence[Evidence], kept: Kept, now: datetime
+) -> tuple[dict[str, list[Comparison]], Kept]:
+    """Read every comparison, and note which are decided for the first time."""
+    family = max(kept.family, 1)
+    rows: Rows = {}
+    if bench.live is not None:
+        rows = rows_of(evidences, bench.live, family=family, guards=kept.guards)
+    bars = secondary_family(rows, bench.alpha)
+    families = {Role.PRIMARY: float(family), Role.SECONDARY: bars}
+    told: dict[str, list[Comparison]] = {}
+    new: list[tuple[str, str]] = []
+    for each in evidences:
+        known = kept.decided.get(each.spot, {}).get(each.variant)
+        found = read(
+            bench,
+            each,
+            rows.get((each.spot, each.variant)),
+            _final_row(bench, each, kept),
+            family=max(families.get(each.measure.role, 1.0), 1.0),
+            decided_at=known,
+        )
+        if known is None and found.reading in DECIDED:
+            new.append((each.spot, each.variant))
+            found = replace(found, decided_at=now)
+        told.setdefault(each.spot, []).append(found)
+    if new:
+        decided = {name: {**times} for name, times in kept.decided.items()}
+        for name, variant in new:
+            decided.setdefault(name, {})[variant] = now
+        kept = replace(kept, decided=decided)
+    return told, kept
+
+
+def _final_row(bench: Bench, evidence: Evidence, kept: Kept) -> Row | None:
+    """Find what the final look said, on the scale of the alpha of now."""
+    if kept.final is None:
+        return None
+    row = kept.final.rows.get(evidence.spot, {}).get(evidence.variant)
+    return None if row is None else rescaled(row, bench.alpha / kept.final.alpha)
+
+
+def _samples(
+    iteration: Iteration,
+    measure: Measure,
+    pools: Pools,
+    bench: Bench,
+    kept: Kept,
+    comparisons: Sequence[Comparison],
+) -> Sequence[Sample]:
+    """Tell what the variants have: then, where every row is one of the final look."""
+    if kept.final is not None and bench.last is not None:
+        stored = kept.final.samples.get(spot(measure))
+        is_old = all(
+            each.basis is bench.last.basis and each.p_value is not None
+            for each in comparisons
+        )
+        if stored is not None and comparisons and is_old:
+            return stored
+    variants = [each.key for each in iteration.experiment.variants]
+    return samples_of(measure, pools.whole(measure), variants)
+
+
+def _with_best(
+    case: Case,
+    ruling: Ruling,
+    measures: Sequence[Measure],
+    pools: Pools,
+    bench: Bench,
+    kept: Kept,
+) -> tuple[Case, str | None]:
+    """Compare winners with each other, and tell that beside the metrics."""
+    if ruling.code is not VerdictCode.WINNER:
+        return case, None
+    winners = ruling.variants
+    if len(winners) == 1:
+        return case, winners[0]
+    primaries = [each for each in measures if each.role is Role.PRIMARY]
+    pairs = pairs_of(case.iteration, primaries, pools, bench, kept, winners)
+    metrics = tuple(
+        replace(each, comparisons=(*each.comparisons, *pairs[each.metric]))
+        if each.role is Role.PRIMARY
+        else each
+        for each in case.metrics
+    )
+    return replace(case, metrics=metrics), best_of(winners, pairs)
+
+
+def _ruled(
+    case: Case, ruling: Ruling, best: str | None, kept: Kept
+) -> tuple[Verdict, Kept]:
+    """Give the verdict, and keep the first that decides anything."""
+    verdict = verdict_of(case, ruling, best)
+    if kept.first_code is None and is_final_code(verdict.code):
+        kept = replace(
+            kept,
+            first_code=verdict.code,
+            first_at=case.now,
+            first_variants=verdict.variants,
+        )
+        verdict = replace(verdict, first_code=verdict.code, first_at=case.now)
+    return verdict, kept

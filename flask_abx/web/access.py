@@ -1,0 +1,21 @@
+"""Who may read results."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flask_abx.runtime.state import State
+
+
+def refusal(state: State) -> HTTPStatus | None:
+    """Tell why this request may not read results; None where it may.
+
+    An exception of the access callable is the application's own: it may send somebody
+    to the login, or answer with an error.
+    """
+    ask = state.hooks.access
+    if ask is None:
+        return HTTPStatus.NOT_FOUND
+    return HTTPStatus.FORBIDDEN if ask() is None else None

@@ -1,0 +1,1 @@
+"""Pages for people: the list of experiments and their reports."""
