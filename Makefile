@@ -5,11 +5,11 @@ PORT ?= 5000
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test drills lint docs bench mutate wheel dev clean
+.PHONY: help demo test simulations drills lint docs bench mutate wheel dev clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.demo ## Run the example shop (HOST=127.0.0.1 PORT=5000)
 	$(BIN)/flask --app example_app seed
@@ -17,6 +17,9 @@ demo: $(VENV)/.demo ## Run the example shop (HOST=127.0.0.1 PORT=5000)
 
 test: $(VENV)/.dev ## Run the tests
 	$(BIN)/python -m pytest -n auto $(ARGS)
+
+simulations: $(VENV)/.dev ## Judge thousands of made-up experiments, and count the errors
+	$(BIN)/python -m pytest -q -s -n auto -m simulation tests/results/simulations
 
 drills: $(VENV)/.dev ## Break running servers on purpose, and print what it cost
 	$(BIN)/python -m pytest -m drill -q -s -rs tests/drills

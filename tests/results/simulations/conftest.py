@@ -10,11 +10,6 @@ if TYPE_CHECKING:
 LONG = "simulation"
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker."""
-    config.addinivalue_line("markers", f"{LONG}: judges thousands of runs.")
-
-
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> None:
