@@ -54,6 +54,7 @@ def _command(action: Action, *parameters: Any) -> click.Command:
         **options: Any,
     ) -> None:
         named = {name: value for name, value in options.items() if value is not None}
+        _take_winner(named)
         fields = collected([*given, *unset])
         _check_free(fields)
         move(key, action, manner, fields, named)
@@ -62,6 +63,15 @@ def _command(action: Action, *parameters: Any) -> click.Command:
     for parameter in reversed([click.argument("key"), *parameters]):
         decorated = parameter(decorated)
     return click.command(action.value, help=_help(MOVES[action]))(decorated)
+
+
+def _take_winner(named: dict[str, Any]) -> None:
+    """Take the winner by its name or by its place."""
+    chosen = named.pop("chosen", None)
+    if chosen is not None and named.setdefault("winner", chosen) != chosen:
+        raise click.UsageError(
+            f"The winner is {named['winner']!r} and --winner {chosen!r}: name one."
+        )
 
 
 def _help(move: Move) -> str:
@@ -80,6 +90,7 @@ traffic_command = _command(
 conclude_command = _command(
     Action.CONCLUDE,
     click.argument("winner", required=False),
+    click.option("--winner", "chosen", metavar="WINNER", help="The same, by name."),
     click.option(
         "--outcome",
         type=click.Choice([outcome.value for outcome in Outcome]),

@@ -40,9 +40,12 @@ def locked(engine: Engine, name: str, patience: float = PATIENCE) -> Iterator[No
         ChangeRefused: If another process holds it all the while.
     """
     if engine.dialect.name == "sqlite":
-        with _file(engine, name) as descriptor:
-            _wait(lambda: _take_file(descriptor), name, patience)
+        lock = _FileLock(_path(engine, name))
+        _wait(lock.take, name, patience)
+        try:
             yield
+        finally:
+            lock.release()
         return
     take = _TAKE["postgresql" if engine.dialect.name == "postgresql" else "mysql"]
     number = _number(engine, name)
@@ -95,25 +98,39 @@ def _release(connection: Connection, number: int) -> None:
         connection.execute(query, {"name": f"abx-{number}"})
 
 
-@contextmanager
-def _file(engine: Engine, name: str) -> Iterator[int]:
-    """Open the file that stands for a lock."""
+def _path(engine: Engine, name: str) -> Path:
+    """Name the file that stands for a lock."""
     place = str(engine.url.database or id(engine))
     if engine.url.database:
         place = str(Path(place).absolute())
     digest = blake2b(f"{place}\0{name}".encode(), digest_size=8).hexdigest()
-    folder = Path(tempfile.gettempdir())
-    path = folder / f"flask-abx-{os.getuid()}-{digest}.lock"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+    return Path(tempfile.gettempdir()) / f"flask-abx-{os.getuid()}-{digest}.lock"
 
 
-def _take_file(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
+class _FileLock:
+    """A lock that a file stands for, as long as somebody holds it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor = -1
+
+    def take(self) -> bool:
+        """Take the lock, unless somebody holds it."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+        descriptor = os.open(self._path, flags, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Who held it until now has taken the file away.
+            is_it = os.path.samestat(os.fstat(descriptor), self._path.stat())
+        except OSError:
+            is_it = False
+        if not is_it:
+            os.close(descriptor)
+            return False
+        self._descriptor = descriptor
+        return True
+
+    def release(self) -> None:
+        """Give the lock back, and leave no file behind."""
+        self._path.unlink(missing_ok=True)
+        os.close(self._descriptor)

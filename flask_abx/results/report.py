@@ -22,12 +22,6 @@ if TYPE_CHECKING:
 WIDTH = 80
 _LEAST_AXIS = 18
 _LONGEST_KEY = 24
-_REASONS = {
-    "units": "fewer than 100 units in a variant",
-    "rate": "too few of the units have any yet",
-    "skew": "a few large values still weigh too much",
-    "plan": "it waits for the planned sample",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,7 +370,7 @@ def _reasons(rows: Sequence[Row]) -> Iterator[Line]:
         comparison = row.comparison
         is_asked = comparison.reading in {Reading.TOO_EARLY, Reading.FAILED}
         if is_asked and comparison.reason and row.metric.dimension is None:
-            why = _REASONS.get(comparison.reason, comparison.reason).rstrip(".")
+            why = words.REASONS.get(comparison.reason, comparison.reason).rstrip(".")
             name = f"{row.metric.metric} {comparison.variant}"
             word = words.READINGS[comparison.reading]
             told.setdefault(f"{word}, {why}.", []).append(name)

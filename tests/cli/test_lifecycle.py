@@ -363,3 +363,17 @@ def test_an_experiment_goes_all_the_way(kind: str, tmp_path: Path, run: Run) -> 
             *(each.split()[0] for each in way),
         ]
         assert data_of(run(app, "show", "headline"))["status"] == "archived"
+
+
+def test_the_winner_may_be_named(app: Flask, run: Run) -> None:
+    run(app, "start", "headline")
+    told = run(app, "conclude", "headline", "--winner", "bold", "--note", "It won.")
+    assert told.exit_code == 0, told.stderr
+    assert stored_body(app)["winner"] == "bold"
+
+
+def test_two_winners_are_refused(app: Flask, run: Run) -> None:
+    run(app, "start", "headline")
+    told = run(app, "conclude", "headline", "control", "--winner", "bold")
+    assert told.exit_code == 2
+    assert "name one" in told.stderr

@@ -58,3 +58,11 @@ def test_another_experiment_is_not_waited_for(engines: list[Engine]) -> None:
     first, second = engines
     with locked(first, "headline"), locked(second, "prices", patience=0.2):
         pass
+
+
+def test_no_file_stays_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    engine = create_engine(f"sqlite:///{tmp_path / 'app.db'}")
+    with locked(engine, "headline"):
+        assert len([*tmp_path.glob("*.lock")]) == 1
+    assert [*tmp_path.glob("*.lock")] == []
