@@ -44,6 +44,8 @@ _COMMANDS = {
     "results": ("flask_abx.cli.results.reading", "results_command"),
     "health": ("flask_abx.cli.results.checking", "health_command"),
     "simulate": ("flask_abx.cli.simulating", "simulate_command"),
+    "power": ("flask_abx.cli.power", "power_command"),
+    "aa": ("flask_abx.cli.replaying", "aa_command"),
 }
 
 

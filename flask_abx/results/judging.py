@@ -10,11 +10,10 @@ from flask_abx.results.breakdown import broken_down
 from flask_abx.results.comparing import Evidence, spot
 from flask_abx.results.counting import variant_counts
 from flask_abx.results.families import Rows, rows_of, secondary_family
-from flask_abx.results.keeping import grown, looked, resolved, tuned, weighed
+from flask_abx.results.keeping import resumed, tuned, weighed
 from flask_abx.results.planning import (
     final_test,
     live_test,
-    method_of,
     planned_units,
     revision_of,
     sample_plan,
@@ -84,9 +83,9 @@ def judge(
 
     Args:
         iteration: The run, with what was planned.
-        measures: What it measures, in the order of the roles.
-        aggregates: What the tables hold now.
-        now: The time of the look.
+        measures: What it measures.
+        aggregates: What the tables hold.
+        now: The time of this look.
         kept: What the last look handed on.
         errors: The health checks at level error; with any, nothing is read.
         final: What the tables hold of the planned sample, once it is complete; used
@@ -94,37 +93,29 @@ def judge(
         revision: The name of definitions, plan and method; None works it out.
         with_chances: Whether to tell chances that are not safe against peeking.
     """
-    revision = revision or revision_of(iteration, measures)
     pools = Pools(iteration, aggregates.sums)
     variants = variant_counts(iteration, aggregates.exposed)
-    exposed = sum(each.units for each in variants)
-    kept = grown(kept.for_revision(revision), iteration, measures)
-    method = method_of(iteration, kept.family, revision)
-    kept = resolved(kept, iteration, measures, pools, method)
-    kept = looked(kept, iteration, measures, final, method, now)
+    kept = kept.for_revision(revision or revision_of(iteration, measures))
+    method, kept = resumed(kept, iteration, measures, pools, final, now)
     evidences = [*weighed(iteration, measures, aggregates, pools, kept)]
     kept = tuned(kept, evidences)
-    bench = _bench(iteration, method, kept, exposed, errors, with_chances=with_chances)
+    bench = _bench(iteration, method, kept, variants, errors, with_chances=with_chances)
     told, kept = _read(bench, evidences, kept, now)
     metrics = _metrics(iteration, measures, aggregates, pools, bench, kept, told)
     case = _case(iteration, metrics, method, bench, kept, errors, now)
-    ruling = code_of(case)
-    case, best = _with_best(case, ruling, measures, pools, bench, kept)
-    verdict, kept = _ruled(case, ruling, best, kept)
+    case, verdict, kept = _ruled(case, measures, pools, bench)
     by = broken_down(iteration, measures, aggregates, bench, kept)
     series = series_of(iteration, measures, aggregates, method, kept.n_star)
-    notes = remarks(
-        iteration, measures, aggregates, pools, method, kept, has_chances=with_chances
-    )
+    notes = remarks(iteration, measures, aggregates, pools, method, kept, bench)
     return Judged(
-        method=method,
-        plan=case.plan,
-        variants=variants,
-        metrics=(*case.metrics, *by),
-        verdict=verdict,
-        series=tuple(series),
-        kept=kept,
-        notes=tuple(notes),
+        method,
+        case.plan,
+        variants,
+        (*case.metrics, *by),
+        verdict,
+        tuple(series),
+        kept,
+        tuple(notes),
     )
 
 
@@ -177,11 +168,12 @@ def _bench(
     iteration: Iteration,
     method: Method,
     kept: Kept,
-    exposed: int,
+    variants: Sequence[VariantCount],
     errors: Sequence[CheckId],
     *,
     with_chances: bool,
 ) -> Bench:
+    exposed = sum(each.units for each in variants)
     last = final_test(iteration, method)
     planned = planned_units(iteration, kept)
     to_come = None if planned is None or last is None else planned - exposed
@@ -285,9 +277,11 @@ def _with_best(
 
 
 def _ruled(
-    case: Case, ruling: Ruling, best: str | None, kept: Kept
-) -> tuple[Verdict, Kept]:
+    case: Case, measures: Sequence[Measure], pools: Pools, bench: Bench
+) -> tuple[Case, Verdict, Kept]:
     """Give the verdict, and keep the first that decides anything."""
+    kept, ruling = case.kept, code_of(case)
+    case, best = _with_best(case, ruling, measures, pools, bench, kept)
     verdict = verdict_of(case, ruling, best)
     if kept.first_code is None and is_final_code(verdict.code):
         kept = replace(
@@ -297,4 +291,4 @@ def _ruled(
             first_variants=verdict.variants,
         )
         verdict = replace(verdict, first_code=verdict.code, first_at=case.now)
-    return verdict, kept
+    return case, verdict, kept

@@ -10,6 +10,7 @@ from flask_abx.results.families import rows_of
 from flask_abx.results.kept import FinalLook
 from flask_abx.results.planning import (
     final_test,
+    method_of,
     moment_of,
     n_star_of,
     plan_units_of,
@@ -26,6 +27,21 @@ if TYPE_CHECKING:
     from flask_abx.results.metrics import Measure
     from flask_abx.results.shapes import Method
     from flask_abx.results.sums import Aggregates
+
+
+def resumed(
+    kept: Kept,
+    iteration: Iteration,
+    measures: Sequence[Measure],
+    pools: Pools,
+    final: Aggregates | None,
+    now: datetime,
+) -> tuple[Method, Kept]:
+    """Choose the method, and make what is made only once."""
+    kept = grown(kept, iteration, measures)
+    method = method_of(iteration, kept.family, kept.revision)
+    kept = resolved(kept, iteration, measures, pools, method)
+    return method, looked(kept, iteration, measures, final, method, now)
 
 
 def grown(kept: Kept, iteration: Iteration, measures: Sequence[Measure]) -> Kept:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from flask_abx.results.iteration import Iteration
     from flask_abx.results.kept import Kept
     from flask_abx.results.metrics import Measure
+    from flask_abx.results.readings import Bench
     from flask_abx.results.sampling import Pools
     from flask_abx.results.shapes import Method
     from flask_abx.results.sums import Aggregates
@@ -27,8 +28,7 @@ def remarks(
     pools: Pools,
     method: Method,
     kept: Kept,
-    *,
-    has_chances: bool,
+    bench: Bench,
 ) -> Iterator[str]:
     """Tell what the numbers do not tell of themselves."""
     yield from _on_the_test(iteration, method, kept)
@@ -44,7 +44,7 @@ def remarks(
             "Values of a dimension are exploratory: their intervals are not adjusted, "
             "and among many some leave zero by chance."
         )
-    if has_chances:
+    if bench.has_chances:
         yield (
             "Chance to beat and expected loss are not safe against peeking: who looks "
             "every day and stops at a good one is often wrong."

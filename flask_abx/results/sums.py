@@ -38,7 +38,7 @@ class Sums:
         immature: Units that are not judged, since their window is open.
         nonzero: Judged units whose `y` is not zero.
         capped: Judged units whose `y` or `d` the cap has cut.
-        history: Judged units with any event before their first exposure.
+        history: Judged units with anything that counts before their first exposure.
         bad: Rows left out, as their value is no finite number.
         days: The days since the first exposure, added up over the judged units.
         raw: The sum of `y` without cap and shift.

@@ -6,7 +6,7 @@ with fresh_database(kind, tmp_path) as url, database_at(url) as database:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ from tests.results.hostile_metrics import (
     CONCLUDED,
     DAY,
     HEAVY,
+    HOUR,
     METRICS,
 )
 
@@ -111,16 +112,17 @@ def rows_of(database: Database) -> tuple[list[dict[str, Any]], ...]:
 
 
 def _begin(database: Database, iterations: Iterable[Iteration]) -> None:
+    known = {(each.experiment.key, each.number): each.epochs for each in iterations}
     rows = [
         {
-            "experiment": each.experiment.key,
-            "iteration": each.number,
+            "experiment": key,
+            "iteration": number,
             "epoch": epoch.number,
             "weights": canonical_json(dict(epoch.weights)),
             "started_at": epoch.began,
         }
-        for each in iterations
-        for epoch in each.epochs
+        for (key, number), epochs in known.items()
+        for epoch in epochs
     ]
     with writing(database.own) as connection:
         connection.execute(database.tables.epochs.insert(), rows)
@@ -169,7 +171,8 @@ def runs() -> dict[str, Asked]:
     }
     halves = dict.fromkeys(("control", "loud"), 0.5)
     strict = run_of(overlap, 1, HEAVY, epochs=(Epoch(1, halves, BEGIN),))
-    return {"first": first, "second": second, "overlap": strict}
+    early = replace(first, as_of=CLOSED + DAY + HOUR)
+    return {"first": first, "early": early, "second": second, "overlap": strict}
 
 
 def run_of(
@@ -178,6 +181,7 @@ def run_of(
     metrics: Mapping[str, Mapping[str, Any]],
     **more: Any,
 ) -> Asked:
+    """Make a run, and ask all of some metrics of it."""
     defined = {key: Metric.model_validate(dict(told)) for key, told in metrics.items()}
     experiment = Experiment.model_validate({**body, "iteration": number})
     iteration = Iteration(experiment, number, started_at=BEGIN, **more)

@@ -179,9 +179,18 @@ def _is_finite(value: float | None) -> bool:
 
 
 def _is_bad(measure: Measure, row: Row) -> bool:
-    # A count asks for no value, so that none is as good as any.
-    asked = (p for p in measure.parts if p.of is PartOf.SUM or row["value"] is not None)
-    return not _is_finite(row["value"]) and any(_matches(part, row) for part in asked)
+    # An event may have no value; what it has must be a number.
+    is_odd = row["value"] is not None and not _is_finite(row["value"])
+    return is_odd and any(_matches(part, row) for part in measure.parts)
+
+
+def _counts(measure: Measure, row: Row) -> bool:
+    needs = measure.metric.kind is Kind.MEAN
+    return any(
+        _is_finite(row["value"]) or not (needs or part.of is PartOf.SUM)
+        for part in measure.parts
+        if _matches(part, row)
+    )
 
 
 def _closes_at(measure: Measure, person: Person) -> int:
@@ -243,8 +252,9 @@ def _cap(measure: Measure, people: Iterable[Person], end: int) -> Cap:
         touched, nonzero = sum(t > cap for t in totals), sum(t != 0 for t in totals)
         return None if cap == 0 or 20 * touched > nonzero else float(cap)
 
-    value, lower = rank("y"), rank("d")
-    return Cap(value, lower, "" if (value, lower) != (None, None) else "skipped")
+    value, lower = rank("y"), None if measure.lower is None else rank("d")
+    is_cut = value is not None and (measure.lower is None or lower is not None)
+    return Cap(value, lower, "" if is_cut else "skipped")
 
 
 def _told(measure: Measure, people: Iterable[Person], end: int, cap: Cap) -> Told:
@@ -260,7 +270,7 @@ def _told(measure: Measure, people: Iterable[Person], end: int, cap: Cap) -> Tol
             "n": 1,
             "nonzero": int(raw["y"] != 0),
             "capped": int(cut != raw),
-            "history": int(any(_matches(p, r) for p in measure.parts for r in before)),
+            "history": int(any(_counts(measure, row) for row in before)),
             "bad": sum(_is_bad(measure, row) for row in rows),
             "days": Fraction(end - each.first_at, DAY),
             **cut,
@@ -295,13 +305,12 @@ def _series(
         if closes_at > end:
             continue
         rows = _in_window(measure, each, end)
+        found[each.day(closes_at, zone)].update(n=1)
         if measure.window is not None:
             # It comes in whole, on the day on which it is all there.
             day_of = {row["event_id"]: each.day(closes_at, zone) for row in rows}
-            found[each.day(closes_at, zone)].update(n=1)
         else:
             day_of = {row["event_id"]: each.day(row["at"], zone) for row in rows}
-            found[each.day(each.first_at, zone)].update(n=1)
         known = _products(measure, (), cap)
         for day in sorted(set(day_of.values())):
             until = [row for row in rows if day_of[row["event_id"]] <= day]
