@@ -111,7 +111,7 @@ def test_a_value_that_is_none_adds_nothing_and_is_not_bad() -> None:
     assert sums(rows, kind="count").bad == 0
     assert (sums(rows, kind="sum").y, sums(rows, kind="sum").bad) == (1.5, 0)
     mean = sums(rows, kind="mean")
-    assert (mean.y, mean.d, mean.yd, mean.bad) == (1.5, 2, 3, 1)
+    assert (mean.y, mean.d, mean.yd, mean.bad) == (1.5, 2, 3, 0)
 
 
 def test_a_value_that_is_infinite_is_left_out_and_told() -> None:
