@@ -13,6 +13,9 @@ help: ## Show this list
 
 demo: $(VENV)/.demo ## Run the example shop (HOST=127.0.0.1 PORT=5000)
 	$(BIN)/flask --app example_app seed
+	@printf '\nWorth opening:\n'
+	@printf '  %-12s http://$(HOST):$(PORT)%s\n' \
+		'the shop' / 'its lab' /lab 'a report' /abx/headline
 	$(BIN)/flask --app example_app run --debug --host "$(HOST)" --port "$(PORT)"
 
 test: $(VENV)/.dev ## Run the tests

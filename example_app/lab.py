@@ -18,8 +18,9 @@ from flask import (
 
 from example_app import basket, crowd, ruler
 from example_app.experiments import abx
-from example_app.pages import priced
+from example_app.pages import FIELDS, priced
 from flask_abx.runtime.current import current_scope
+from flask_abx.runtime.results import latest
 from flask_abx.runtime.state import state_of
 
 if TYPE_CHECKING:
@@ -30,12 +31,15 @@ if TYPE_CHECKING:
 
     from example_app.records import LastRecords
     from flask_abx.assignment.ruleset import Rule
+    from flask_abx.results.shapes import Verdict
 
 bp = Blueprint("lab", __name__, url_prefix="/lab")
 CROWD = 200
 #: Where an experiment shows, if not on the home page.
 PAGES: dict[str, tuple[str, dict[str, Any]]] = {
     "free_shipping": ("lab.sample_basket", {}),
+    "checkout_button": ("lab.sample_basket", {}),
+    "gift_wrap": ("lab.sample_checkout", {}),
     "bulk_prices": ("shop.product", {"slug": "sencha"}),
 }
 HOME: tuple[str, dict[str, Any]] = ("shop.home", {})
@@ -60,6 +64,11 @@ def _lab() -> Lab:
     return lab
 
 
+def _reports() -> Mapping[str, Verdict]:
+    looks = latest(state_of(current_app))
+    return {key: look.verdict for key, look in looks.items() if look is not None}
+
+
 def _rules() -> Mapping[str, Rule]:
     # The very ones that this request is served by, whatever is changed meanwhile.
     return current_scope().ruleset.rules
@@ -76,13 +85,16 @@ def show() -> str:
     units = abx.payload()["units"]
     endpoint, values = PAGES.get(chosen, HOME)
     colours = ruler.colours(rules[chosen])
+    # Once it is over everybody gets the same, also who asks for another variant.
+    is_over = rules[chosen].status.is_over
+    shown = (rules[chosen].served,) if is_over else tuple(colours)
     return render_template(
         "lab.html",
         rules=rules,
         chosen=rules[chosen],
         frames=[
             (variant, url_for(endpoint, abx=f"{chosen}:{variant}", **values))
-            for variant in colours
+            for variant in shown
         ],
         colours=colours,
         rulers=[
@@ -91,6 +103,7 @@ def show() -> str:
         visitor=units.get("visitor", ""),
         records=_lab().records.newest_first(),
         split=_lab().split,
+        reports=_reports(),
         can_split=crowd.can_split(rules[chosen]),
         crowd=CROWD,
     )
@@ -101,6 +114,16 @@ def sample_basket() -> str:
     """Show the basket of this visitor, or one with two teas where it is empty."""
     packs_of = basket.stored() or {"darjeeling": 1, "assam": 1}
     return render_template("basket.html", basket=priced(packs_of))
+
+
+@bp.get("/checkout")
+def sample_checkout() -> str:
+    """Show the checkout of that basket."""
+    packs_of = basket.stored() or {"darjeeling": 1, "assam": 1}
+    form = dict.fromkeys(FIELDS, "")
+    return render_template(
+        "checkout.html", basket=priced(packs_of), form=form, missing=()
+    )
 
 
 @bp.post("/another")

@@ -27,7 +27,7 @@ class Order(db.Model):  # type: ignore[name-defined,misc] # made by the extensio
     cents = db.Column(db.Integer, nullable=False)
 
 
-def place(bought: Basket, name: str, city: str) -> str:
+def place(bought: Basket, name: str, city: str, *, is_gift: bool = False) -> str:
     """Store an order and its purchase, both or neither; gives its number."""
     number = f"K-{secrets.token_hex(3).upper()}"
     db.session.add(
@@ -42,7 +42,7 @@ def place(bought: Basket, name: str, city: str) -> str:
     abx.track(
         "purchase",
         value=bought.total,
-        properties={"packs": bought.packs},
+        properties={"packs": bought.packs, "gift": is_gift},
         id=number,
         durability="atomic",
     )

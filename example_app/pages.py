@@ -96,6 +96,12 @@ def change(slug: str) -> ResponseReturnValue:
     return redirect(url_for("shop.show_basket"))
 
 
+@bp.get("/express")
+def express() -> ResponseReturnValue:
+    """Lead on to the checkout, as the express button promises."""
+    return redirect(url_for("shop.checkout"))
+
+
 @bp.get("/checkout")
 def checkout() -> ResponseReturnValue:
     """Ask where the parcel goes."""
@@ -126,7 +132,9 @@ def buy() -> ResponseReturnValue:
         )
         return page, 422
     session["order"] = {
-        "number": orders.place(bought, form["name"], form["city"]),
+        "number": orders.place(
+            bought, form["name"], form["city"], is_gift="gift" in request.form
+        ),
         "name": form["name"],
         "total": str(bought.total),
         "teas": [line.tea.slug for line in bought.lines],

@@ -1,4 +1,4 @@
-"""What the database begins with: its tables, and the experiments of Kettle."""
+"""What the database begins with: tables, experiments, and a fortnight of traffic."""
 
 from __future__ import annotations
 
@@ -11,20 +11,33 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
+from example_app import fortnight
 from example_app.experiments import db
+from flask_abx.errors import ABXError
+from flask_abx.results.report import verdict_word
 from flask_abx.runtime.state import state_of
 from flask_abx.stores.change import Author
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from flask_abx.results.scenario import Simulated
+    from flask_abx.runtime.state import State
+
 DEFINITIONS = Path(__file__).with_name("experiments.toml")
 
 
 @click.command("seed")
+@click.option(
+    "--visitors",
+    type=click.IntRange(min=0),
+    default=6_000,
+    show_default=True,
+    help="How many have come each day of the last fortnight; 0 is nobody.",
+)
 @with_appcontext
-def seed_command() -> None:
-    """Make the tables, and define the experiments where none is defined."""
+def seed_command(visitors: int) -> None:
+    """Make tables, experiments and two weeks of visitors, each where there is none."""
     defined = seed()
     place = _place()
     told = (
@@ -33,6 +46,32 @@ def seed_command() -> None:
         else f"There are definitions in {place}, they stay as they are."
     )
     click.echo(f"{told} Try: {_flask()} --app example_app abx list")
+    if visitors:
+        fill(visitors)
+
+
+def fill(visitors: int) -> None:
+    """Let a fortnight pass where none has, and look at what nobody has looked at."""
+    state = state_of(current_app)
+    state.store.load()
+    if fortnight.is_open(state):
+        try:
+            done = _let_pass(state, visitors)
+        except ABXError as error:
+            click.echo(f"Nobody is made up. {error}")
+            return
+        click.echo(
+            f"{done.units:,} visitors, all of them made up, came within "
+            f"{fortnight.DAYS} days. Looking at what they did:"
+        )
+    for results in fortnight.look(state):
+        click.echo(f"  {results.experiment:<16} {verdict_word(results.verdict.code)}")
+
+
+def _let_pass(state: State, visitors: int) -> Simulated:
+    total = visitors * fortnight.DAYS
+    with click.progressbar(length=total, label="Two weeks of visitors") as bar:
+        return fortnight.let_pass(state, visitors, lambda more, _: bar.update(more))
 
 
 def seed() -> Sequence[str]:

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-import click
+from typing import TYPE_CHECKING
 
-from flask_abx.cli.definitions import schema_command, validate_file_command
+from flask_abx.cli.lazy import LazyGroup
+
+if TYPE_CHECKING:
+    import click
+
+#: Where each command lives: who checks a file needs no database.
+_COMMANDS = {
+    "demo": ("flask_abx.cli.demo", "demo_command"),
+    "validate": ("flask_abx.cli.definitions", "validate_file_command"),
+    "schema": ("flask_abx.cli.definitions", "schema_command"),
+}
 
 
 def create_group() -> click.Group:
     """Make the group of the commands that need no application."""
-    group = click.Group("flask_abx", help="A/B testing: check definitions.")
-    group.add_command(validate_file_command)
-    group.add_command(schema_command)
-    return group
+    return LazyGroup(
+        "flask_abx",
+        help="A/B testing: see a demonstration, check definitions.",
+        places=_COMMANDS,
+    )
 
 
 if __name__ == "__main__":

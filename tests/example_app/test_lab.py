@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from example_app import crowd
+from example_app.experiments import abx
 from flask_abx.assignment.position import position
 from flask_abx.experiments.lifecycle import Action
 from flask_abx.runtime.state import state_of
@@ -32,7 +33,9 @@ def visitor_of(page: str) -> str:
     return found[1]
 
 
-@pytest.mark.parametrize("key", ["headline", "free_shipping", "bulk_prices"])
+@pytest.mark.parametrize(
+    "key", ["headline", "free_shipping", "checkout_button", "gift_wrap", "bulk_prices"]
+)
 def test_the_frames_show_different_pages(visitor: FlaskClient, key: str) -> None:
     page = visitor.get(f"/lab?experiment={key}").text
     frames = [unescape(each) for each in re.findall(r'<iframe src="([^"]+)"', page)]
@@ -96,7 +99,9 @@ def test_the_records_stand_as_they_are_logged(
     assert all(json.loads(line)["units"] for line in shown)
 
 
-@pytest.mark.parametrize("key", ["headline", "free_shipping", "bulk_prices"])
+@pytest.mark.parametrize(
+    "key", ["headline", "free_shipping", "checkout_button", "gift_wrap", "bulk_prices"]
+)
 def test_the_control_has_the_first_colour(visitor: FlaskClient, key: str) -> None:
     page = visitor.get(f"/lab?experiment={key}").text
     frames = re.findall(r'<i class="dot v(\d)"></i><b>(\w+)</b>', page)
@@ -104,7 +109,7 @@ def test_the_control_has_the_first_colour(visitor: FlaskClient, key: str) -> Non
         r'<rect class="v(\d)".*?<text class="on".*?>(\w+)<', page, re.DOTALL
     )
     assert frames[0] == ("1", "control")
-    assert lanes.count(("1", "control")) == 3
+    assert lanes.count(("1", "control")) == 5
     assert ("2", "tiers") in lanes
 
 
@@ -148,3 +153,22 @@ def test_nobody_is_split_while_an_experiment_is_paused(
     assert "takes no new visitors now" in visitor.get("/lab").text
     answer = visitor.post("/lab/split", data={"experiment": "headline"})
     assert answer.status_code == 404
+
+
+def test_reports_are_linked_with_what_they_say(
+    shop: Flask, visitor: FlaskClient
+) -> None:
+    assert "Nobody has looked yet" in visitor.get("/lab").text
+    with shop.app_context():
+        abx.results("headline", refresh=True)
+    page = visitor.get("/lab").text
+    assert '<a href="/abx/headline">headline</a> <b>no data</b>' in page
+    assert visitor.get("/abx/headline").status_code == 200
+
+
+def test_what_is_over_shows_its_winner_alone(shop: Flask, visitor: FlaskClient) -> None:
+    editor = state_of(shop).editor
+    assert editor is not None
+    editor.move("gift_wrap", Action.CONCLUDE, winner="offered")
+    page = visitor.get("/lab?experiment=gift_wrap").text
+    assert re.findall(r'<i class="dot v\d"></i><b>(\w+)</b>', page) == ["offered"]

@@ -26,7 +26,8 @@ def add(client: FlaskClient, tea: str, packs: int) -> None:
 
 
 def bar(page: str) -> str:
-    found = re.search(r'<span class="bar-line">(.*?)</span>\s*<a', page, re.DOTALL)
+    line = r'<span class="bar-line">(.*?)</span>\s*<(?:a|span)'
+    found = re.search(line, page, re.DOTALL)
     assert found is not None
     return found[1]
 
@@ -126,9 +127,12 @@ def test_a_purchase_carries_what_its_visitor_saw(shop: Flask) -> None:
         assert buyer.post("/checkout", data=ADDRESS).location == "/thanks"
     [purchase] = [each for each in records if isinstance(each, Event)]
     with shop.app_context(), abx.as_unit(visitor=purchase.units["visitor"]):
-        threshold = abx.assignment("free_shipping")
+        seen = {
+            key: abx.assignment(key).variant
+            for key in ("checkout_button", "free_shipping")
+        }
     assert purchase.name == "purchase"
-    assert purchase.variants == {"free_shipping": threshold.variant}
+    assert purchase.variants == seen
     assert purchase.value == Decimal("18.60") + Decimal("4.90")
 
 
@@ -170,9 +174,24 @@ def test_the_foot_bar_tells_the_truth(visitor: FlaskClient) -> None:
     assert ("headline = bold" in promised) is ("Wake up" in page)
 
 
-def test_definitions_name_three_experiments(shop: Flask) -> None:
+def test_definitions_name_five_experiments(shop: Flask) -> None:
     assert set(state_of(shop).ruleset().rules) == {
         "headline",
         "free_shipping",
+        "checkout_button",
+        "gift_wrap",
         "bulk_prices",
     }
+
+
+@pytest.mark.parametrize("path", ["/", "/basket", "/business", "/lab", "/tea/sencha"])
+def test_every_page_leads_to_the_results(visitor: FlaskClient, path: str) -> None:
+    assert '<a href="/abx" target="_top">' in visitor.get(path).text
+    assert visitor.get("/abx").status_code == 200
+
+
+def test_results_are_for_the_demonstration_alone(shop: Flask) -> None:
+    shop.testing = False
+    assert shop.test_client().get("/abx").status_code == 403
+    shop.debug = True
+    assert shop.test_client().get("/abx").status_code == 200
