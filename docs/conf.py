@@ -43,6 +43,7 @@ nitpick_ignore = [
         "JsonValue",
         "Number",
         "SQLAlchemy",
+        "Side",
         "UUID",
     )
 ]

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 _FENCE = re.compile(r"(`{3,})(\S*)")
 _NOTE = re.compile(r"<!-- ([a-z]+)(?:: (.*?))? -->")
-_NOTES_OF_BLOCKS = frozenset({"file", "line", "add", "log", "certain", "error", "skip"})
+_NOTES_OF_BLOCKS = frozenset(
+    {"file", "line", "add", "log", "certain", "words", "error", "golden", "skip"}
+)
 _NOTES_ALONE = frozenset({"either", "fmt", "setup"})
 
 

@@ -15,6 +15,9 @@ _MASKS = (
     (re.compile(r"\bc[0-9a-f]{12}\b"), "VERSION"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{3})?Z"), "TIME"),
 )
+_PROGRESS = re.compile(r"\x1b\[\S+?[a-zA-Z]|\w+ +\[[#-]+\] +\d+%")
+_MONTH = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
+_WORD = re.compile(rf"(?<![^\W\d_])(?!(?:{_MONTH})\b)[^\W\d_]{{2,}}")
 
 
 def masked(text: str) -> str:
@@ -55,6 +58,20 @@ def fits(shown: str, found: str) -> bool:
     """Compare two texts; ``...`` in the shown one stands for anything."""
     parts = [re.escape(part) for part in masked(shown).split("...")]
     return re.fullmatch(".*?".join(parts), masked(found), re.DOTALL) is not None
+
+
+def says(shown: str, found: str) -> bool:
+    """Compare the words of two texts: figures, days and what is drawn may differ.
+
+    ``...`` in the shown one stands for anything.
+    """
+    parts = [" ".join(_words(part)) for part in shown.split("...")]
+    pattern = " ?.*? ?".join(map(re.escape, parts))
+    return re.fullmatch(pattern, " ".join(_words(found))) is not None
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(_PROGRESS.sub("", text))
 
 
 def records_in(text: str) -> Iterator[object]:

@@ -15,7 +15,7 @@ from jinja2 import Environment
 import flask_abx
 from flask_abx.experiments.definition import parse
 from tests.docs.blocks import Block, blocks_of
-from tests.docs.masking import Luck, fits, is_part_of, records_in
+from tests.docs.masking import Luck, fits, is_part_of, records_in, says
 from tests.docs.server import Server, free_port
 from tests.docs.terminal import typed
 
@@ -55,6 +55,9 @@ class Page:
             "PYTHONPATH": str(Path(flask_abx.__file__).parents[1]),
             "PYTHONUNBUFFERED": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
+            # What a page installs is here already, and nobody is asked for it.
+            "PIP_NO_INDEX": "1",
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         }
         first = "" if commands is None else f"{commands}{os.pathsep}"
         self._env_of_commands = {**self._env, "PATH": f"{first}{self._env['PATH']}"}
@@ -92,7 +95,7 @@ class Page:
             AssertionError: Where the page shows something else than what happened.
         """
         for block in self.blocks:
-            if block.note not in {"skip", "either", "fmt"}:
+            if block.note not in {"skip", "either", "fmt", "golden"}:
                 self._do(block)
 
     def _do(self, block: Block) -> None:
@@ -103,7 +106,7 @@ class Page:
                 self._write(block)
             case "log", "json":
                 self._compare_log(block)
-            case "" | "certain", "console":
+            case "" | "certain" | "words", "console":
                 self._type(block)
             case "", "pycon":
                 self._converse(block)
@@ -169,11 +172,15 @@ class Page:
             return
         here, there = "127.0.0.1:5000", f"127.0.0.1:{self._port}"
         given = command.replace(here, there)
+        if block.note == "words" and not shown:
+            # A command that shows nothing has to work, whatever it says.
+            given = f"{{ {given}; }} > said.txt 2>&1 || cat said.txt"
         found = typed(given, self._folder, self._env_of_commands).replace(there, here)
         # Who asks for a variant by name leaves nothing to luck.
-        is_certain = block.note == "certain" or "?abx=" in command
+        is_certain = block.note in {"certain", "words"} or "?abx=" in command
         luck = Luck() if is_certain else self._luck
-        assert luck.agrees(shown, lambda text: fits(text, found)), (
+        compare = says if block.note == "words" else fits
+        assert luck.agrees(shown, lambda text: compare(text, found)), (
             f"{self._at(block)}: $ {command}\n{found}"
         )
 

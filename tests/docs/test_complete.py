@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from click import Context
 
 import flask_abx
-from flask_abx import Reason
+from flask_abx import Reason, results
 from flask_abx.assignment import audience
 from flask_abx.cli.group import create_group
 from flask_abx.experiments.lifecycle import MOVES, Status
+from flask_abx.experiments.metric import Metric
 from flask_abx.experiments.model import Experiment
 from flask_abx.schema import Tables
 from flask_abx.settings import Settings, key_of
@@ -117,3 +118,18 @@ def test_every_public_name_is_on_the_page() -> None:
     named = set(re.findall(r"^\.\. auto\w+:: (\w+)(?:\(\))?$", text, re.MULTILINE))
     named |= set(re.findall(r"^\.\. data:: (\w+)$", text, re.MULTILINE))
     assert named - {"flask_abx"} == set(flask_abx.__all__)
+
+
+def test_every_shape_of_results_is_on_the_page() -> None:
+    text = (DOCS / "api.md").read_text()
+    named = re.findall(
+        r"^\.\. autoclass:: flask_abx\.results\.(\w+)", text, re.MULTILINE
+    )
+    assert {*named} == {*results.__all__}
+
+
+def test_every_field_of_a_metric_is_in_the_table() -> None:
+    section = (DOCS / "metrics.md").read_text().partition("## Every field")[2]
+    cells = re.findall(r"^\| (.*?) \|", section, flags=re.MULTILINE)
+    named = {name for cell in cells for name in re.findall(r"`([^`]+)`", cell)}
+    assert named == {*Metric.model_fields}

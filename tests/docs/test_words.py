@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from flask_abx.cli.demo import code
 from tests.docs.blocks import blocks_of, prose_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,15 +34,25 @@ def test_no_other_term_is_used(path: Path) -> None:
     assert re.findall(rf"\b(?:{TERMS})[a-z]*", prose) == []
 
 
-def test_the_quickstart_starts_from_the_smallest_app() -> None:
-    apps = [
-        next(block.text for block in blocks_of(path) if block.argument == "app.py")
-        for path in PAGES
+def apps(path: Path) -> list[str]:
+    """Give each whole application that a page has its reader save."""
+    return [
+        block.text
+        for block in blocks_of(path)
+        if (block.note, block.argument) == ("file", "app.py")
     ]
+
+
+def test_the_quickstart_starts_from_the_smallest_app() -> None:
+    smallest, quickstart = apps(PAGES[0])[1], apps(PAGES[1])[0]
     log = 'app.config["ABX_EVENT_LOG"] = "events.jsonl"\n'
-    assert apps[1].replace(log, "") == apps[0]
+    assert quickstart.replace(log, "") == smallest
 
 
-def test_the_smallest_app_is_small() -> None:
-    app = next(block for block in blocks_of(PAGES[0]) if block.argument == "app.py")
-    assert len([line for line in app.text.splitlines() if line]) <= 15
+def test_the_first_app_is_that_of_the_demonstration() -> None:
+    assert f"{apps(PAGES[0])[0]}\n" == code()
+
+
+@pytest.mark.parametrize("text", apps(PAGES[0]), ids=["first", "smallest"])
+def test_an_app_is_small(text: str) -> None:
+    assert len([line for line in text.splitlines() if line]) <= 15
