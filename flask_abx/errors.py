@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -70,8 +71,24 @@ class UnknownVariant(ABXError, ValueError):  # noqa: N818 - named after what is 
     """Code named a variant that its experiment does not have."""
 
 
+class Missing(StrEnum):
+    """What there is not to read of an experiment."""
+
+    RESULTS = "results"
+    METRIC = "metric"
+    DIMENSION = "dimension"
+
+
 class ResultsNotReady(ABXError, LookupError):  # noqa: N818 - named after what is missing
-    """Nobody has looked at the experiment yet, so there is nothing to read."""
+    """What was asked for is not there to read, or nobody has looked at it yet.
+
+    Attributes:
+        missing: What is not there: ``results``, a ``metric`` or a ``dimension``.
+    """
+
+    def __init__(self, message: str, *, missing: Missing = Missing.RESULTS) -> None:
+        self.missing = missing
+        super().__init__(message)
 
 
 class SetupError(ABXError, RuntimeError):

@@ -316,6 +316,7 @@ class ABX(Registry):
         """Read every look at an experiment, the first one first.
 
         Raises:
+            UnknownExperiment: If it is not defined and never was looked at.
             SetupError: If there is no database, or no tables in it.
         """
         from flask_abx.runtime import results

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def check_experiment(experiment: Experiment) -> Iterator[Fault]:
     """Find what is wrong within one experiment whose fields are right."""
     root = path_of("experiments", experiment.key)
-    for rule in (_variants, _schedule, _place, _ending, _analysis):
+    for rule in (_variants, _schedule, _place, _ending, _analysis, _roles):
         yield from rule(experiment, root)
     yield from check_condition(experiment.audience, f"{root}.audience")
 
@@ -122,6 +122,25 @@ def _analysis(experiment: Experiment, root: str) -> Iterator[Fault]:
             f"{root}.analysis.mixed",
             "is 'exclude', which biases uneven weights; write 'first' or even weights.",
         )
+
+
+def _roles(experiment: Experiment, root: str) -> Iterator[Fault]:
+    roles = experiment.metrics
+    guarded = [guardrail.metric for guardrail in roles.guardrail]
+    owners: dict[str, str] = {}
+    for role, names in (
+        ("primary", roles.primary),
+        ("secondary", roles.secondary),
+        ("guardrail", guarded),
+    ):
+        for name in names:
+            if name in owners:
+                yield Fault(
+                    f"{root}.metrics.{role}",
+                    f"names {name!r}, which {owners[name]} names already; give each "
+                    "metric one role, and name it there once.",
+                )
+            owners.setdefault(name, role)
 
 
 def _salts(document: Document) -> Iterator[Fault]:

@@ -118,8 +118,11 @@ class Experiment(Form):
     @property
     def control(self) -> Variant:
         """The variant that everyone outside the experiment gets."""
-        marked = (variant for variant in self.variants if variant.control)
-        return next(marked, self.variants[0])
+        variants = self.variants
+        for variant in variants:
+            if variant.control:
+                return variant
+        return variants[0]
 
     @property
     def effective_salt(self) -> str:

@@ -82,6 +82,14 @@ def _as_flag_value(value: object, handler: ValidatorFunctionWrapHandler) -> obje
         ) from None
 
 
+def _as_duration(value: object) -> object:
+    if not isinstance(value, str):
+        raise PydanticCustomError(
+            "duration", "must be a duration such as '7d', '12h', '30m' or '45s'"
+        )
+    return value
+
+
 def _unique(values: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(values)) != len(values):
         raise PydanticCustomError("unique", "must not name anything twice")
@@ -99,7 +107,11 @@ Moment = Annotated[
 ]
 CheckedFlagValue = Annotated[FlagValue, WrapValidator(_as_flag_value)]
 UnitType = Annotated[str, Field(pattern=UNIT_PATTERN)]
-Duration = Annotated[str, Field(pattern=DURATION_PATTERN)]
+Duration = Annotated[
+    str,
+    BeforeValidator(_as_duration, json_schema_input_type=str),
+    Field(pattern=DURATION_PATTERN),
+]
 Identifier = Annotated[
     str,
     BeforeValidator(_as_text, json_schema_input_type=str | int),

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import SQLAlchemyError
 
 from flask_abx.results import asking, daily
-from flask_abx.results.cohort import Crowd, Reader, Source, per_unit
+from flask_abx.results.cohort import per_unit, steps
+from flask_abx.results.crowd import Crowd, Reader, Source
 from flask_abx.results.dialects import Words
 from flask_abx.results.scans import OTHER, Found, Scanner, value_of
 from flask_abx.results.selects import MetricFailed, kept_rows
@@ -149,23 +150,39 @@ class _Scan:
             )
 
     def _cohort(self, reader: Reader, measures: Sequence[Measure]) -> Scanner:
-        query = per_unit(reader, measures, self.dimensions)
+        known = {
+            each.key: self.room.keep(steps(reader, each), "unit")
+            for each in measures
+            if self._is_known(each)
+        }
+        query = per_unit(reader, measures, self.dimensions, known)
         return Scanner(
             self.room.connection,
             reader,
             self.room.keep(query),
             measures,
             self.dimensions,
+            known,
             is_kept=self.room.has_tables,
         )
 
+    def _is_known(self, measure: Measure) -> bool:
+        """Tell whether the events of a metric are looked up once, and kept.
+
+        They are asked for twice, and to look at their properties takes long.
+        """
+        if self.dates is None or not self.room.has_tables or self.crowd.words.is_mysql:
+            return False
+        is_open = measure.window is None and not measure.is_indicator
+        return is_open and any(part.where for part in measure.parts)
+
     def _events(self, scanner: Scanner) -> None:
         """Scan the events, and count the units."""
+        if self.dates is not None:
+            self.days = daily.days(scanner, self.dates)
         found, by = self._scanned(scanner)
         self.exposed = found.exposed
         self.exposed_by = {key: each.exposed for key, each in by.items()}
-        if self.dates is not None:
-            self.days = daily.days(scanner, self.dates)
         self._link(scanner)
 
     def _select(self, measure: Measure, *, tells_events: bool) -> list[Reader]:
@@ -195,8 +212,8 @@ class _Scan:
         for each in scanner.measures:
             if found.odd or scanner.reader.source.is_select:
                 self._bad(scanner, each, found, by)
-        series = {} if self.dates is None else daily.series(scanner, self.dates, caps)
-        self.series |= series
+        if self.dates is not None:
+            self.series |= daily.series(scanner, self.dates, caps, self.days)
         self.caps |= caps
         self.sums |= found.sums
         for dimension, each_found in by.items():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, func, or_, select
 
-from flask_abx.results.cohort import TOLERANCE, is_value_asked, reach
+from flask_abx.results.crowd import TOLERANCE, is_value_asked, reach
 from flask_abx.results.sums import Exposed, Group
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection, RowMapping
 
-    from flask_abx.results.cohort import Condition, Crowd, Reader
+    from flask_abx.results.crowd import Condition, Crowd, Reader
     from flask_abx.results.metrics import Measure
 
 #: How many events an experiment without metrics shows.
@@ -65,7 +65,7 @@ def linked(
     )
     columns: list[ColumnElement[Any]] = [table.c.variant, table.c.epoch]
     if dimension is not None:
-        token = crowd.words.token(table.c.dimensions, dimension)
+        token = crowd.words.short_token(table.c.dimensions, dimension)
         columns.append(token.label("token"))
     inner = (
         select(*columns)
@@ -149,7 +149,9 @@ def _counted(
     x = crowd.tables.exposures
     columns: list[ColumnElement[Any]] = [x.c.variant, x.c.epoch]
     if dimension is not None:
-        columns.append(crowd.words.token(x.c.dimensions, dimension).label("token"))
+        columns.append(
+            crowd.words.short_token(x.c.dimensions, dimension).label("token")
+        )
     judged = crowd.is_judged(x.c, reach(measure))
     inner = (
         select(*columns)

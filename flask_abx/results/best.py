@@ -6,7 +6,6 @@ from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from flask_abx.experiments.metric import AnalysisTest
 from flask_abx.results.comparing import is_judged, parts, two_sided, untested, weigh
 from flask_abx.results.planning import Yardstick, n_star_of
 from flask_abx.results.readings import read
@@ -37,9 +36,10 @@ def pairs_of(
     """Compare every two winners on every primary metric, as one family of their own.
 
     They are compared by the any-time test at the whole of alpha, on the data of now:
-    which of them would win was not known when the final look was planned.
+    which of them would win was not known when the final look was planned, and under a
+    fixed test, too, they are compared anew at each look.
     """
-    test = _test(iteration, bench)
+    test = Yardstick(Basis.ANY_TIME, bench.alpha, bench.alpha)
     pairs = [*combinations(winners, 2)]
     family = len(pairs) * len(primaries)
     own = replace(bench, live=test, last=None, to_come=None)
@@ -78,12 +78,6 @@ def _beats(winner: str, other: str, pairs: Mapping[str, Sequence[Comparison]]) -
             elif (each.variant, each.baseline) == (other, winner):
                 readings.add(_OTHER.get(each.reading, each.reading))
     return Reading.BETTER in readings and Reading.WORSE not in readings
-
-
-def _test(iteration: Iteration, bench: Bench) -> Yardstick:
-    is_fixed = iteration.experiment.analysis.test is AnalysisTest.FIXED
-    basis = Basis.FIXED if is_fixed else Basis.ANY_TIME
-    return Yardstick(basis, bench.alpha, bench.alpha)
 
 
 def _compared(

@@ -48,8 +48,8 @@ def broken_down(
                 whole = pools.whole(measure)
                 yield metric_result(
                     measure,
-                    whole,
-                    aggregates.caps.get(measure.key),
+                    aggregates.cap_of(measure.key),
+                    whole.variance_reduction,
                     samples_of(measure, whole, variants),
                     [
                         _compared(iteration, measure, pools, own, test, kept, each)

@@ -19,6 +19,7 @@ from flask_abx.results.kept import Row
 from flask_abx.results.normal import beyond
 from flask_abx.results.sampling import NOTHING
 from flask_abx.results.shapes import Reading
+from flask_abx.results.wording import change
 
 if TYPE_CHECKING:
     from flask_abx.results.inference import Moments
@@ -84,7 +85,7 @@ class Evidence:
 
 def spot(measure: Measure) -> str:
     """Name a metric in its role."""
-    return f"{measure.role.value}/{measure.key}"
+    return f"{measure.role}/{measure.key}"
 
 
 def weigh(
@@ -159,8 +160,9 @@ def _remark(measure: Measure, baseline: Sums, treatment: Sums) -> str:
             return ""
         means.append(each.raw / lower)
     effect = means[1] - means[0]
-    relative = f", {effect / abs(means[0]):+.1%}" if means[0] else ""
-    return f"{cut:,} units are capped; without the cap {effect:+.4g}{relative}"
+    relative = f", {change(effect / abs(means[0]))}" if means[0] else ""
+    units = "1 unit is" if cut == 1 else f"{cut:,} units are"
+    return f"{units} capped; without the cap the effect is {effect:+.4g}{relative}"
 
 
 def two_sided(

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import case, func, select
 
-from flask_abx.results.cohort import TOLERANCE, reach
-from flask_abx.results.summing import cut
-from flask_abx.results.sums import Cap, Day, Sums
+from flask_abx.results.cohort import steps
+from flask_abx.results.crowd import reach
+from flask_abx.results.summing import NO_CAP, cut
+from flask_abx.results.sums import Day, Sums
 from flask_abx.results.zones import date_of, offsets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Select
+    from sqlalchemy import ColumnElement, RowMapping, Select
 
-    from flask_abx.results.cohort import Columns, Crowd
+    from flask_abx.results.crowd import Columns, Crowd
     from flask_abx.results.metrics import Measure
     from flask_abx.results.scans import Scanner
+    from flask_abx.results.sums import Cap
     from flask_abx.results.zones import Offset
 
-_NAMES = ("n", "y", "yy", "d", "yd", "dd")
+_NAMES = ("y", "yy", "d", "yd", "dd")
+_NOTHING = Sums()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,55 +57,66 @@ def calendar(crowd: Crowd, begin: int) -> Calendar:
 
 
 def days(scanner: Scanner, dates: Calendar) -> dict[Day, int]:
-    """Count the units first exposed on each day."""
-    query = _units(dates, 0, is_judged=False)
-    return {_day(row): int(row["n"]) for row in _rows(scanner, query)}
+    """Count the units first exposed on each day, judged or not."""
+    return _counted(scanner, _units(scanner, dates, 0, is_judged=False))
 
 
 def series(
-    scanner: Scanner, dates: Calendar, caps: Mapping[str, Cap]
+    scanner: Scanner,
+    dates: Calendar,
+    caps: Mapping[str, Cap],
+    exposed: Mapping[Day, int],
 ) -> dict[str, dict[Day, Sums]]:
     """Tell what each day added to each metric.
 
     A unit comes on the day on which it begins to be judged. Without a window its events
     come on their own days, though never before the unit: one of the last seconds
     before the exposure comes with it.
+
+    Args:
+        scanner: Of the units.
+        dates: The days.
+        caps: Where values are cut, by metric.
+        exposed: What `days` counts.
     """
-    found: dict[str, dict[Day, dict[str, float]]] = {}
+    came = {} if dates.crowd.leaves_mixed_out else {0: exposed}
+    found: dict[str, dict[Day, Sums]] = {}
     for index, measure in enumerate(scanner.measures):
-        cap = caps.get(measure.key, Cap())
-        into = found.setdefault(measure.key, {})
-        queries: list[Select[Any]]
+        cap = caps.get(measure.key, NO_CAP)
         if measure.window is not None:
-            queries = [_closing(scanner, dates, index, measure, cap)]
+            query = _closing(scanner, dates, index, measure, cap)
+            found[measure.key] = _read(scanner, query)
+            continue
+        if measure.delay not in came:
+            units = _units(scanner, dates, measure.delay, is_judged=True)
+            came[measure.delay] = _counted(scanner, units)
+        if measure.is_indicator:
+            query = _first(scanner, dates, index)
         else:
-            came = _units(dates, measure.delay, is_judged=True)
-            if measure.is_indicator:
-                queries = [came, _first(scanner, dates, index)]
-            else:
-                queries = [came, _running(scanner, dates, measure, cap)]
-        for query in queries:
-            for row in _rows(scanner, query):
-                told = into.setdefault(_day(row), {})
-                for name in _NAMES:
-                    if name in row:
-                        told[name] = told.get(name, 0) + (row[name] or 0)
-    return {
-        key: {day: _sums(told) for day, told in by_day.items()}
-        for key, by_day in found.items()
-    }
+            query = _running(scanner, dates, measure, cap)
+        grown = _read(scanner, query)
+        for day, count in came[measure.delay].items():
+            grown[day] = replace(grown.get(day, _NOTHING), n=count)
+        found[measure.key] = grown
+    return found
 
 
-def _sums(told: Mapping[str, float]) -> Sums:
-    values = {name: float(told.get(name, 0)) for name in _NAMES[1:]}
-    return Sums(n=int(told.get("n", 0)), **values)  # type: ignore[arg-type] # floats
+def _counted(scanner: Scanner, query: Select[Any]) -> dict[Day, int]:
+    rows = scanner.connection.execute(query).mappings()
+    return {_day(row): int(row["n"]) for row in rows}
 
 
-def _rows(scanner: Scanner, query: Select[Any]) -> Iterator[Any]:
-    yield from scanner.connection.execute(query).mappings()
+def _read(scanner: Scanner, query: Select[Any]) -> dict[Day, Sums]:
+    rows = scanner.connection.execute(query).mappings()
+    return {_day(row): _sums(row) for row in rows}
 
 
-def _day(row: Any) -> Day:  # noqa: ANN401 - a row
+def _sums(row: RowMapping) -> Sums:
+    told = {name: float(row[name] or 0) for name in _NAMES if name in row}
+    return Sums(n=int(row.get("n", 0)), **told)  # type: ignore[arg-type] # floats
+
+
+def _day(row: RowMapping) -> Day:
     return Day(row["variant"], int(row["epoch"]), date_of(int(row["day"])))
 
 
@@ -119,13 +133,13 @@ def _count(u: Columns) -> ColumnElement[int]:
     return func.count()
 
 
-def _units(dates: Calendar, delay: int, *, is_judged: bool) -> Select[Any]:
+def _units(
+    scanner: Scanner, dates: Calendar, delay: int, *, is_judged: bool
+) -> Select[Any]:
     """Count units by the day on which they come."""
-    crowd = dates.crowd
-    x = crowd.tables.exposures.c
-    wheres = [crowd.counts(x)]
+    x, wheres = scanner.crowd
     if is_judged:
-        wheres.append(crowd.is_judged(x, delay))
+        wheres = [*wheres, dates.crowd.is_judged(x, delay)]
     day = dates.day(x.first_at + delay).label("day")
     inner = select(x.variant, x.epoch, day).where(*wheres)
     return _by_day(inner, {"n": _count})
@@ -157,7 +171,7 @@ def _closing(
     letters = "y" if measure.lower is None else "yd"
     values = [cut(crowd, u[f"{m}{each}"], limits[each]).label(each) for each in letters]
     inner = select(u.variant, u.epoch, day, *values).where(judged)
-    names = _NAMES[1:3] if measure.lower is None else _NAMES[1:]
+    names = _NAMES[:2] if measure.lower is None else _NAMES
     return _by_day(inner, {"n": _count, **{name: _summed(name) for name in names}})
 
 
@@ -188,7 +202,7 @@ def _running(
         before = after - totals[f"v{each}"]
         columns.append(cut(crowd, after, limits[each]).label(f"b{each}"))
         columns.append(cut(crowd, before, limits[each]).label(f"a{each}"))
-    names = _NAMES[1:3] if measure.lower is None else _NAMES[1:]
+    names = _NAMES[:2] if measure.lower is None else _NAMES
     return _by_day(select(*columns), {name: _grown(name) for name in names})
 
 
@@ -204,37 +218,22 @@ def _grown(name: str) -> Any:  # noqa: ANN401 - a function of columns
 
 def _totals(scanner: Scanner, dates: Calendar, measure: Measure) -> Select[Any]:
     """List the events of units, each with the total of its unit up to it."""
-    crowd, reader = dates.crowd, scanner.reader
-    x, e = crowd.tables.exposures, reader.source.rows.c
-    due = reader.is_due(measure, x.c.first_at)
-    zero = crowd.words.number(0)
-    values = {
-        letter: reader.chosen(measure, part, due, reader.worth(part), zero)
-        for letter, part in zip("yd", measure.parts, strict=False)
-    }
-    at = case((e.at < x.c.first_at, x.c.first_at), else_=e.at)
-    joined = x.join(reader.source.rows, reader.narrowed(measure).is_joined(TOLERANCE))
-    counts = [crowd.counts(x.c), crowd.is_judged(x.c, reach(measure)), due]
-    told = (
-        select(
-            x.c.variant,
-            x.c.epoch,
-            x.c.unit,
-            dates.day(at).label("day"),
-            e.at.label("at"),
-            *(value.label(f"v{letter}") for letter, value in values.items()),
-        )
-        .select_from(joined)
-        .where(*counts)
-        .subquery("told")
-    )
+    found = scanner.known.get(measure.key)
+    if found is None:
+        units = scanner.units if scanner.is_kept else None
+        found = steps(scanner.reader, measure, units).subquery("steps")
+    told = found.c
+    day = dates.day(case((told.at < told.first_at, told.first_at), else_=told.at))
+    letters = "y" if measure.lower is None else "yd"
     window: dict[str, Any] = {
-        "partition_by": told.c.unit,
-        "order_by": told.c.at,
+        "partition_by": told.place,
+        "order_by": told.at,
         "rows": (None, 0),
     }
-    running = [
-        func.sum(told.c[f"v{letter}"]).over(**window).label(letter) for letter in values
-    ]
-    steps = [told.c[f"v{letter}"] for letter in values]
-    return select(told.c.variant, told.c.epoch, told.c.day, *steps, *running)
+    return select(
+        told.variant,
+        told.epoch,
+        day.label("day"),
+        *(told[f"v{each}"] for each in letters),
+        *(func.sum(told[f"v{each}"]).over(**window).label(each) for each in letters),
+    )

@@ -71,8 +71,11 @@ def _moved(checkup: Checkup) -> tuple[str, float, float] | None:
         for each in checkup.iteration.epochs
         if each.ended is None or each.ended > first
     ]
+    variants = [each.key for each in checkup.iteration.experiment.variants]
     for one, other in combinations(epochs, 2):
-        for variant in one.weights.keys() & other.weights.keys():
+        for variant in variants:
+            if variant not in one.weights or variant not in other.weights:
+                continue
             before, after = one.weights[variant], other.weights[variant]
             if not math.isclose(before, after, rel_tol=_ROUNDING, abs_tol=_ROUNDING):
                 return variant, _share(one, variant), _share(other, variant)

@@ -13,7 +13,7 @@ from flask_abx.results.shapes import Reading, Role
 from flask_abx.results.words import READINGS, ROLES, Tone, reading_tone
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from flask_abx.results.shapes import Comparison, MetricResult, Results, Sample
 
@@ -29,7 +29,7 @@ class Row:
 
     Attributes:
         place: Of the treatment among the variants, 0 being the control's.
-        name: Of the treatment.
+        name: Of the treatment; of both where two treatments are compared.
     """
 
     metric: MetricResult
@@ -81,6 +81,12 @@ class Row:
         return wording.amount(value, metric.format, metric.currency, metric.decimals)
 
     @property
+    def is_tested(self) -> bool:
+        """True where a test drew an interval, even one without a finite end."""
+        told = self.comparison
+        return told.p_value is not None or told.effect_interval is not None
+
+    @property
     def effect(self) -> str:
         """Write the effect, relative where it can be."""
         comparison, metric = self.comparison, self.metric
@@ -91,9 +97,9 @@ class Row:
 
     @property
     def interval(self) -> str:
-        """Write the interval, relative where the effect is."""
+        """Write the interval, relative where the effect is; empty without a test."""
         comparison, metric = self.comparison, self.metric
-        if comparison.effect is None:
+        if comparison.effect is None or not self.is_tested:
             return ""
         if comparison.relative_effect is not None:
             return wording.interval(comparison.relative_interval)
@@ -118,13 +124,19 @@ def rows_of(results: Results) -> list[Row]:
                 metric,
                 comparison,
                 places.get(comparison.variant, 1),
-                names.get(comparison.variant) or comparison.variant,
+                _name(comparison, names, results.control),
                 samples.get(comparison.baseline),
                 samples.get(comparison.variant),
             )
             for comparison in metric.comparisons
         ]
     return rows
+
+
+def _name(comparison: Comparison, names: Mapping[str, str], control: str) -> str:
+    variant, baseline = comparison.variant, comparison.baseline
+    name = names.get(variant) or variant
+    return name if baseline == control else f"{name}/{names.get(baseline) or baseline}"
 
 
 def scale_of(rows: Sequence[Row], start: float, end: float) -> Scale:
@@ -330,7 +342,8 @@ def legend_texts(results: Results) -> list[str]:
 def description_of(rows: Sequence[Row]) -> str:
     """Tell in words what is drawn."""
     return " ".join(
-        f"{title_of(row.metric)}, {row.name}: {row.effect}, {row.interval}, "
+        f"{title_of(row.metric)}, {row.name}: "
+        f"{', '.join(filter(None, (row.effect, row.interval)))}, "
         f"{READINGS[row.comparison.reading]}."
         for row in rows
     )

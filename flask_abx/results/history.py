@@ -60,7 +60,11 @@ def read_iteration(
     is_current = current.iteration == number or not steps
     experiment = current if is_current else steps[-1].experiment
     before, after = _around(steps, exposed_at)
+    experiment, weakened = _as_promised(before, experiment)
     concluded_at, pauses = _interruptions(steps)
+    if concluded_at is None and current.iteration > number:
+        # A restart ends what it restarts.
+        concluded_at = _next_began_at(connection, tables, key, number)
     plan, saved_at = _plan(before, after, experiment)
     changed, deleted = _touched(connection, tables, document, experiment, exposed_at)
     return Iteration(
@@ -74,12 +78,25 @@ def read_iteration(
         plan=plan,
         plan_saved_at=saved_at,
         is_plan_valid=bool(before) and before[-1].experiment.plan is not None,
-        is_plan_changed=plan is not None and experiment.plan != plan,
+        is_plan_changed=_is_plan_changed(before, current, plan),
         late_metrics=_late_metrics(before, experiment),
-        changed_metrics=changed,
+        changed_metrics=changed | weakened,
         deleted_metrics=deleted,
         changed_midrun=tuple(_changed(before, after)),
     )
+
+
+def _next_began_at(
+    connection: Connection, tables: Tables, key: str, number: int
+) -> int | None:
+    table = tables.changes
+    query = select(func.min(table.c.effective_at)).where(
+        table.c.kind == "experiment",
+        table.c.key == key,
+        table.c.iteration > number,
+    )
+    found: int | None = connection.execute(query).scalar_one()
+    return found
 
 
 def _first_exposed_at(
@@ -210,12 +227,51 @@ def _plan(
     return plan, min(found) if plan is not None and found else None
 
 
+def _as_promised(
+    before: Sequence[_Step], experiment: Experiment
+) -> tuple[Experiment, frozenset[str]]:
+    """Hold on to what was promised before anybody could see the figures.
+
+    Returns:
+        The experiment with the analysis and the guardrails of then, and the guardrails
+        that were changed or left out since.
+    """
+    if not before:
+        return experiment, frozenset()
+    then, now = before[-1].experiment, experiment.metrics
+    promised = {each.metric: each for each in then.metrics.guardrail}
+    kept = set(now.guardrail)
+    weakened = {key for key, each in promised.items() if each not in kept}
+    added = (each for each in now.guardrail if each.metric not in promised)
+    roles = now.model_copy(
+        update={
+            "guardrail": (*promised.values(), *added),
+            "secondary": tuple(key for key in now.secondary if key not in promised),
+            "primary": tuple(key for key in now.primary if key not in promised),
+        }
+    )
+    held = {"analysis": then.analysis, "metrics": roles}
+    return experiment.model_copy(update=held), frozenset(weakened)
+
+
+def _is_plan_changed(
+    before: Sequence[_Step], current: Experiment, plan: Plan | None
+) -> bool:
+    """Tell whether plan or analysis are others than before the first exposure."""
+    if plan is not None and current.plan != plan:
+        return True
+    return bool(before) and before[-1].experiment.analysis != current.analysis
+
+
 def _late_metrics(before: Sequence[_Step], experiment: Experiment) -> frozenset[str]:
-    """Find what is named now, and was not before the first exposure."""
+    """Find what is named now, and was not in that role before the first exposure."""
     if not before:
         return frozenset()
-    named = before[-1].experiment.metrics.names
-    return frozenset(experiment.metrics.names) - frozenset(named)
+    then, now = before[-1].experiment.metrics, experiment.metrics
+    late = set(now.names) - set(then.names)
+    # Who has seen the figures must not choose what decides.
+    late |= set(now.primary) - set(then.primary)
+    return frozenset(late)
 
 
 def _changed(before: Sequence[_Step], after: Sequence[_Step]) -> Iterator[str]:

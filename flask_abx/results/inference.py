@@ -174,13 +174,7 @@ def contrast(control: Moments, treatment: Moments, factor: float) -> Estimate:
     Raises:
         UsageError: If the factor is not finite.
     """
-    finite("factor", factor)
-    # hypot neither overflows nor underflows on the way.
-    se = math.hypot(
-        math.sqrt(treatment.variance) / math.sqrt(treatment.n),
-        factor * math.sqrt(control.variance) / math.sqrt(control.n),
-    )
-    effect = treatment.mean - factor * control.mean
+    effect, se = _gap(control, treatment, finite("factor", factor))
     return Estimate(effect, se, control.n + treatment.n)
 
 
@@ -333,6 +327,16 @@ def expected_loss(estimate: Estimate, *, is_shipped: bool = True) -> float:
     return max(estimate.se * density(t) - effect * below(-t), 0.0)
 
 
+def _gap(control: Moments, treatment: Moments, factor: float) -> tuple[float, float]:
+    """Take a multiple of the control's mean off the treatment's; with the error."""
+    # hypot neither overflows nor underflows on the way.
+    se = math.hypot(
+        math.sqrt(treatment.variance) / math.sqrt(treatment.n),
+        factor * math.sqrt(control.variance) / math.sqrt(control.n),
+    )
+    return treatment.mean - factor * control.mean, se
+
+
 def _relative_ends(
     control: Moments, treatment: Moments, k: float
 ) -> tuple[float, float] | None:
@@ -341,14 +345,15 @@ def _relative_ends(
     error = k * math.sqrt(control.variance / control.n)
     if not error < base:
         return None
-    estimate = difference(control, treatment)
+    gap, se = _gap(control, treatment, 1.0)
+    finite("The effect", gap)
     # In parts of the baseline, x is the relative effect at an end of the interval:
     # a x^2 - 2 b x + c = 0, where c is above zero exactly when zero is left out.
     own = (error / base) * (error / base)
     other = (k / base) * math.sqrt(treatment.variance / treatment.n)
-    effect, reach = abs(estimate.effect), k * estimate.se
+    effect, reach = abs(gap), k * se
     a = 1 - own
-    b = estimate.effect / base + math.copysign(own, control.mean)
+    b = gap / base + math.copysign(own, control.mean)
     c = ((effect - reach) / base) * ((effect + reach) / base)
     root = math.hypot(other * math.sqrt(a), (error / base) * (treatment.mean / base))
     far = b + math.copysign(root, b)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 Side = Literal["two", "greater", "less"]
 
 SIDES = ("two", "greater", "less")
+#: Comparing is quicker than a call, and what is no number compares as false.
+_MOST = math.inf
 
 
 def finite(name: str, value: float) -> float:
@@ -21,7 +23,7 @@ def finite(name: str, value: float) -> float:
     Raises:
         UsageError: If it is infinite or not a number.
     """
-    if not math.isfinite(value):
+    if not -_MOST < value < _MOST:
         raise UsageError(f"{name} is {value!r}, must be a finite number.")
     return float(value)
 
@@ -32,7 +34,7 @@ def at_least(lowest: float, name: str, value: float) -> float:
     Raises:
         UsageError: If it is below, infinite or not a number.
     """
-    if not (math.isfinite(value) and value >= lowest):
+    if not lowest <= value < _MOST:
         raise UsageError(
             f"{name} is {value!r}, must be a finite number of at least {lowest:g}."
         )
@@ -45,7 +47,7 @@ def positive(name: str, value: float) -> float:
     Raises:
         UsageError: If it is zero or below, infinite or not a number.
     """
-    if not (math.isfinite(value) and value > 0):
+    if not 0 < value < _MOST:
         raise UsageError(f"{name} is {value!r}, must be a finite number above 0.")
     return float(value)
 
@@ -67,13 +69,15 @@ def level_of_side(name: str, alpha: float, side: Side) -> float:
     Raises:
         UsageError: If it is anything else, or the side is none of the three.
     """
+    if side == "two":
+        return fraction(name, alpha)
     if side not in SIDES:
         raise UsageError(f"side is {side!r}, must be 'two', 'greater' or 'less'.")
-    if side != "two" and not 0 < alpha < 0.5:
+    if not 0 < alpha < 0.5:
         raise UsageError(
             f"{name} is {alpha!r}, must lie between 0 and 0.5 for a test of one side."
         )
-    return fraction(name, alpha)
+    return float(alpha)
 
 
 def expected_shares(

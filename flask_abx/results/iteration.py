@@ -88,8 +88,9 @@ class Iteration:
     @property
     def treatments(self) -> tuple[str, ...]:
         """The keys of all other variants, in the order of definition."""
-        keys = (each.key for each in self.experiment.variants)
-        return tuple(key for key in keys if key != self.control)
+        control = self.control
+        keys = [each.key for each in self.experiment.variants]
+        return tuple(key for key in keys if key != control)
 
     def common_epochs(self, one: str, other: str) -> frozenset[int]:
         """Give the epochs in which two variants were both open."""

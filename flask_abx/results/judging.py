@@ -131,9 +131,7 @@ def _metrics(
     return tuple(
         metric_result(
             each,
-            pools.whole(each),
-            aggregates.caps.get(each.key),
-            _samples(iteration, each, pools, bench, kept, told[spot(each)]),
+            *_found(iteration, each, aggregates, pools, bench, kept, told[spot(each)]),
             told[spot(each)],
         )
         for each in measures
@@ -230,25 +228,30 @@ def _final_row(bench: Bench, evidence: Evidence, kept: Kept) -> Row | None:
     return None if row is None else rescaled(row, bench.alpha / kept.final.alpha)
 
 
-def _samples(
+def _found(
     iteration: Iteration,
     measure: Measure,
+    aggregates: Aggregates,
     pools: Pools,
     bench: Bench,
     kept: Kept,
     comparisons: Sequence[Comparison],
-) -> Sequence[Sample]:
-    """Tell what the variants have: then, where every row is one of the final look."""
-    if kept.final is not None and bench.last is not None:
-        stored = kept.final.samples.get(spot(measure))
+) -> tuple[float | None, float | None, Sequence[Sample]]:
+    """Tell cap, saving and samples: then, where every row is of the final look."""
+    final, name, pool = kept.final, spot(measure), pools.whole(measure)
+    cap, reduction = aggregates.cap_of(measure.key), pool.variance_reduction
+    if final is not None and bench.last is not None:
+        stored = final.samples.get(name)
         is_old = all(
             each.basis is bench.last.basis and each.p_value is not None
             for each in comparisons
         )
         if stored is not None and comparisons and is_old:
-            return stored
+            # What an earlier release stored has no cap and no saving.
+            cap = final.caps.get(name, cap)
+            return cap, final.reductions.get(name, reduction), stored
     variants = [each.key for each in iteration.experiment.variants]
-    return samples_of(measure, pools.whole(measure), variants)
+    return cap, reduction, samples_of(measure, pool, variants)
 
 
 def _with_best(

@@ -89,9 +89,12 @@ def looked(
     rows = rows_of(evidences, test, family=max(kept.family, 1), guards=kept.guards)
     variants = [each.key for each in iteration.experiment.variants]
     last_at = max((each.last_at for each in final.exposed.values()), default=0)
+    said = {(each.spot, each.variant): each.remark for each in evidences}
     by_spot: dict[str, dict[str, Row]] = {}
-    for (name, variant), row in rows.items():
-        by_spot.setdefault(name, {})[variant] = row
+    for place, row in rows.items():
+        is_tested = row.p_adjusted is not None
+        told = replace(row, reason=said[place]) if is_tested else row
+        by_spot.setdefault(place[0], {})[place[1]] = told
     made = FinalLook(
         at=now,
         met_at=moment_of(last_at) if last_at else None,
@@ -100,6 +103,10 @@ def looked(
         samples={
             spot(each): tuple(samples_of(each, pools.whole(each), variants))
             for each in measures
+        },
+        caps={spot(each): final.cap_of(each.key) for each in measures},
+        reductions={
+            spot(each): pools.whole(each).variance_reduction for each in measures
         },
     )
     return replace(kept, final=made)
@@ -113,11 +120,11 @@ def weighed(
     kept: Kept,
 ) -> Iterator[Evidence]:
     """Compare every treatment with the control on every metric."""
-    control = iteration.control
+    control, treatments = iteration.control, iteration.treatments
     for measure in measures:
         fault = aggregates.failed.get(measure.key, "")
         tuned = kept.n_star.get(spot(measure), {})
-        for variant in iteration.treatments:
+        for variant in treatments:
             n_star = tuned.get(variant) or n_star_of(iteration, kept, control, variant)
             if fault:
                 yield Evidence.failed(measure, variant, control, n_star, fault)

@@ -22,7 +22,7 @@ class Row:
         p_value: Scaled up to the whole of alpha; None where nothing was tested.
         p_adjusted: The same for its family.
         reading: What it says by itself.
-        reason: Why it says nothing; empty where it does.
+        reason: Why it says nothing; where it does, what else to know of it.
     """
 
     effect: float | None
@@ -47,6 +47,8 @@ class FinalLook:
         alpha: What its tests were scaled up to.
         rows: By metric and variant, where a metric is named by its role, too.
         samples: What the variants had then, by metric.
+        caps: Where each metric was cut then; None where it was not.
+        reductions: What each covariate saved then; None without one.
     """
 
     at: datetime
@@ -54,6 +56,8 @@ class FinalLook:
     alpha: float
     rows: Mapping[str, Mapping[str, Row]]
     samples: Mapping[str, tuple[Sample, ...]]
+    caps: Mapping[str, float | None] = field(default_factory=dict)
+    reductions: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +158,8 @@ def _final_to_dict(final: FinalLook) -> dict[str, Any]:
             metric: [asdict(sample) for sample in each]
             for metric, each in final.samples.items()
         },
+        "caps": {**final.caps},
+        "reductions": {**final.reductions},
     }
 
 
@@ -170,6 +176,8 @@ def _final_from_dict(told: Mapping[str, Any]) -> FinalLook:
             metric: tuple(Sample(**sample) for sample in each)
             for metric, each in told["samples"].items()
         },
+        caps=told.get("caps", {}),
+        reductions=told.get("reductions", {}),
     )
 
 

@@ -57,7 +57,7 @@ def log_results(
     with _passing() as database:
         Recording(database, store).record(database.own, known)
         load(database)
-        declared = Metrics(metrics.declared)
+        declared = Metrics(metrics.declared, overruled=metrics.overruled)
         engine, tables = database.own, database.tables
         return refresh(engine, tables, known, declared, key, iteration)
 

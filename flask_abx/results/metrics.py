@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from flask_abx.experiments.metric import Format, Kind, Metric, PartOf
@@ -47,7 +48,7 @@ class Measure:
             `unit`, `time` and `value`; None where events are counted.
         upper: What is added up of a unit.
         lower: The second part of a ratio, or of a mean.
-        exploratory: True where it may suggest, but not decide.
+        exploratory: True where it makes no winner; a late guardrail may forbid one.
     """
 
     key: str
@@ -63,7 +64,8 @@ class Measure:
     @property
     def is_indicator(self) -> bool:
         """True where a unit counts once, however much it has."""
-        return self.metric.kind in {Kind.CONVERSION, Kind.RETENTION}
+        kind = self.metric.kind
+        return kind is Kind.CONVERSION or kind is Kind.RETENTION
 
     @property
     def window(self) -> int | None:
@@ -100,6 +102,7 @@ class Measure:
         return self.metric.name or self.key
 
 
+@lru_cache(maxsize=256)
 def milliseconds(duration: str) -> int:
     """Read a duration such as ``7d``; a day has 24 hours."""
     found = _DURATION.fullmatch(duration)

@@ -268,8 +268,9 @@ def _quotient(numerator: float, denominator: float) -> float:
 def _covariance(n: float, a: float, b: float, ab: float) -> float:
     """Work out a sample covariance from sums."""
     at_least(2, "n", n)
-    for value in (a, b, ab):
-        finite("A sum", value)
+    finite("A sum", a)
+    finite("A sum", b)
+    finite("A sum", ab)
     return (ab - a * (b / n)) / (n - 1)
 
 

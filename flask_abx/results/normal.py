@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 
 def below(z: float) -> float:
@@ -15,6 +16,7 @@ def density(z: float) -> float:
     return math.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)
 
 
+@lru_cache(maxsize=256)
 def beyond(tail: float) -> float:
     """Give the z that a standard normal variable exceeds with this probability.
 

@@ -25,6 +25,7 @@ from flask_abx.results.forest import (
     scale_of,
     title_of,
 )
+from flask_abx.results.report import day_of
 from flask_abx.results.shapes import CheckId, Level, Role
 from flask_abx.results.trend import NARROW, WIDE, lines_of
 
@@ -68,7 +69,8 @@ def page(results: Results) -> str:
             level: sum(one.level is level for one in results.health) for level in Level
         },
         is_held=is_held(results),
-        days=_days(results),
+        days=day_of(results),
+        elapsed=_elapsed(results),
         bases=_bases(rows),
     )
 
@@ -93,7 +95,7 @@ def list_page(
             "lead": _lead(one, rows_of(one)),
             "split": _drawn(split_bar(one.variants)),
             "units": sum(count.units for count in one.variants),
-            "days": _days(one),
+            "days": day_of(one),
         }
         for one in results
     ]
@@ -127,7 +129,9 @@ def _lead(results: Results, rows: Sequence[Row]) -> Row | None:
     primary = [
         row
         for row in rows
-        if row.metric.role is Role.PRIMARY and row.metric.dimension is None
+        if row.metric.role is Role.PRIMARY
+        and row.metric.dimension is None
+        and row.comparison.baseline == results.control
     ]
     named = [row for row in primary if row.comparison.variant in _spoken_of(results)]
     decided = [row for row in named if row.bar_tone is not words.Tone.QUIET]
@@ -225,7 +229,7 @@ def _measured(check: HealthCheck, number: float) -> str:
     elif check.id in _SHARES:
         text = f"{number * 100:.3g} %"
     else:
-        text = f"{number:,.4g}"
+        text = f"{number:,.0f}" if abs(number) >= 1_000 else f"{number:.4g}"
     return wording.typeset(text)
 
 
@@ -246,13 +250,12 @@ def _bases(rows: Sequence[Row]) -> list[tuple[str, str]]:
     ]
 
 
-def _days(results: Results) -> int | None:
-    """Count the day that an experiment is on, its first being day 1."""
+def _elapsed(results: Results) -> float:
+    """Count the days that have passed, a day at least."""
     if results.started_at is None:
-        return None
-    # The first day is day 1 from its first second.
+        return 1.0
     ended = results.ended_at or results.as_of
-    return max((ended - results.started_at).days + 1, 1)
+    return max((ended - results.started_at).total_seconds() / 86_400, 1.0)
 
 
 def _drawn(markup: str) -> Markup:

@@ -11,11 +11,9 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from flask_abx.experiments.metric import AnalysisTest, Direction
-from flask_abx.results.gates import gate
 from flask_abx.results.inference import Estimate, Moments, merge
 from flask_abx.results.normal import below, beyond
 from flask_abx.results.power import HYBRID_INFLATION, Design, sample_size
-from flask_abx.results.sampling import NOTHING
 from flask_abx.results.sequential import anytime_multiplier, anytime_p
 from flask_abx.results.shapes import Basis, Method, SamplePlan
 
@@ -185,6 +183,10 @@ def _needed(
     effect: float,
 ) -> Iterator[float]:
     """Give the units of all variants that each treatment takes."""
+    # Most plans name no effect, and a verdict needs nothing of this.
+    from flask_abx.results.gates import gate
+    from flask_abx.results.sampling import NOTHING
+
     control = iteration.control
     closed = {each.key for each in iteration.experiment.variants if each.closed}
     power = None if iteration.plan is None else iteration.plan.power
@@ -256,7 +258,9 @@ def sample_plan(
             met_at = moment_of(iteration.started_at + plan.days * DAY)
     elif planned is not None:
         progress = units / planned
-    saved_at = iteration.plan_saved_at
+    # A history that does not tell leaves the first moment that is known of the run.
+    known = iteration.plan_saved_at, iteration.first_exposed_at, iteration.started_at
+    saved_at = next((each for each in known if each is not None), None)
     return SamplePlan(
         units=planned,
         days=plan.days,

@@ -14,7 +14,7 @@ from flask_abx.results.comparing import (
     untested,
 )
 from flask_abx.results.inference import Estimate, chance_to_beat, expected_loss
-from flask_abx.results.shapes import Basis, Comparison, Reading, Role
+from flask_abx.results.shapes import HARM, Basis, Comparison, Reading, Role
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from flask_abx.results.kept import Row
     from flask_abx.results.planning import Yardstick
 
-#: What a guardrail says when it forbids to ship.
-HARM = frozenset({Reading.OVER_MARGIN, Reading.WORSE})
 #: What stays said once it was.
 DECIDED = frozenset({*HARM, Reading.BETTER, Reading.WITHIN_MARGIN})
 _PLAN = "plan"
@@ -89,7 +87,7 @@ def read(
         drawn, basis = min(tested, key=lambda each: _rank(evidence, each[0]))
         is_looked = tested[0][0] is final
         reading = _reading(bench, evidence, drawn, is_looked=is_looked)
-        reason = evidence.remark
+        reason = drawn.reason if drawn is final else evidence.remark
     else:
         drawn, basis = live or final or untested(evidence), bench.basis
         reading, reason = drawn.reading, drawn.reason
@@ -97,9 +95,14 @@ def read(
             # Before its plan is met, a fixed test has not been made.
             reading, reason = Reading.TOO_EARLY, reason or _PLAN
     p_values = _p_values(evidence, drawn, [row for row, _ in tested])
-    return _comparison(
+    # A row of the final look stays what it was, whatever came since.
+    once = None
+    if drawn is not final:
+        once = fixed_interval(evidence, bench.alpha / family)
+    found = _comparison(
         bench, evidence, drawn, basis, p_values, reading, reason, family, decided_at
     )
+    return replace(found, fixed_interval=once)
 
 
 def _comparison(
@@ -126,7 +129,7 @@ def _comparison(
         effect_interval=drawn.effect_interval,
         relative_effect=drawn.relative_effect,
         relative_interval=drawn.relative_interval,
-        fixed_interval=fixed_interval(evidence, bench.alpha / family),
+        fixed_interval=None,
         p_value=p_values[0],
         p_adjusted=p_values[1],
         basis=basis,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 
+from flask_abx.experiments.metric import AnalysisTest
 from flask_abx.results import health
 from flask_abx.results.aggregate import aggregate, nth_unit
 from flask_abx.results.history import read_iteration
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from flask_abx.experiments.metric import Metric, Plan
     from flask_abx.experiments.model import Document
     from flask_abx.results.iteration import Iteration
-    from flask_abx.results.judging import Judged
     from flask_abx.results.metrics import Measure
     from flask_abx.results.sums import Aggregates
     from flask_abx.schema import Tables
@@ -44,10 +44,12 @@ class Metrics:
     Attributes:
         declared: The metrics by key, of the definitions and of the code.
         selects: Those that are statements over tables of the application.
+        overruled: Those whose statement is not used, as their definition names events.
     """
 
     declared: Mapping[str, Metric] = field(default_factory=dict)
     selects: Mapping[str, Any] = field(default_factory=dict)
+    overruled: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class _Scan:
     kept: Kept
     looks: int
     erased: int
+    overruled: frozenset[str]
 
 
 def refresh(
@@ -71,6 +74,8 @@ def refresh(
     metrics: Metrics,
     key: str,
     iteration: int | None = None,
+    *,
+    with_chances: bool = False,
 ) -> Results:
     """Look at an experiment, and store what was found.
 
@@ -84,6 +89,7 @@ def refresh(
         metrics: What is measured.
         key: The experiment, which is among them.
         iteration: Which of its runs; None is the current one.
+        with_chances: Whether to tell chances that are not safe against peeking.
 
     Raises:
         ChangeRefused: If another process looks at it all the while.
@@ -92,11 +98,41 @@ def refresh(
     with locked(engine, key):
         began = time.perf_counter()
         with reading(engine, is_steady=True) as connection:
-            scan = _scan(connection, tables, document, metrics, key, number)
-        results, kept = _told(scan, began)
+            now = clock(connection)
+            scan = _scan(connection, tables, document, metrics, key, number, now)
+        results, kept = _told(scan, began, with_chances=with_chances)
         with writing(engine) as connection:
             store_look(connection, tables, Look(results, kept))
     return results
+
+
+def look(
+    connection: Connection,
+    tables: Tables,
+    document: Document,
+    metrics: Metrics,
+    key: str,
+    *,
+    now: int,
+    number: int | None = None,
+    run: Iteration | None = None,
+) -> Results:
+    """Look at an experiment, and store nothing.
+
+    Args:
+        connection: Where the tables are read.
+        tables: The tables.
+        document: The definitions of now.
+        metrics: What is measured.
+        key: The experiment, which is among them.
+        now: The moment of the look, in milliseconds since 1970.
+        number: Which of its runs; None is the current one.
+        run: What is known of that run; None to read it from the tables.
+    """
+    began = time.perf_counter()
+    wanted = number or document.experiments[key].iteration
+    scan = _scan(connection, tables, document, metrics, key, wanted, now, run)
+    return _told(scan, began)[0]
 
 
 def _scan(
@@ -106,10 +142,12 @@ def _scan(
     metrics: Metrics,
     key: str,
     number: int,
+    now: int,
+    run: Iteration | None = None,
 ) -> _Scan:
-    now = clock(connection)
     last = latest_look(connection, tables, key, number)
-    run = read_iteration(connection, tables, document, key, number)
+    if run is None:
+        run = read_iteration(connection, tables, document, key, number)
     asked = _asked(connection, tables, run, metrics, now)
     earlier = Kept() if last is None else last.kept
     kept = earlier.for_revision(revision_of(run, asked))
@@ -129,6 +167,7 @@ def _scan(
         kept=kept,
         looks=count_looks(connection, tables, key, number) + 1,
         erased=_erased_since(connection, tables, run.concluded_at),
+        overruled=metrics.overruled,
     )
 
 
@@ -158,7 +197,8 @@ def _final(
     now: int,
 ) -> Aggregates | None:
     """Scan what the plan asked for, once it is there and was never judged."""
-    if kept.final or not run.is_plan_valid or run.plan is None:
+    has_final = run.experiment.analysis.test is not AnalysisTest.ANY_TIME
+    if kept.final or not (has_final and run.is_plan_valid) or run.plan is None:
         return None
     last = _last_planned(connection, tables, run, run.plan, kept)
     if last is None:
@@ -204,7 +244,9 @@ def _erased_since(connection: Connection, tables: Tables, moment: int | None) ->
     return int(connection.execute(query).scalar_one())
 
 
-def _told(scan: _Scan, began: float) -> tuple[Results, Kept]:
+def _told(
+    scan: _Scan, began: float, *, with_chances: bool = False
+) -> tuple[Results, Kept]:
     run, now = scan.iteration, moment_of(scan.now)
     kept = scan.kept
     checks = health.check(
@@ -220,6 +262,7 @@ def _told(scan: _Scan, began: float) -> tuple[Results, Kept]:
         errors=errors,
         final=scan.final,
         revision=kept.revision,
+        with_chances=with_chances,
     )
     ended = run.end(scan.now)
     results = Results(
@@ -243,15 +286,20 @@ def _told(scan: _Scan, began: float) -> tuple[Results, Kept]:
         variants=judged.variants,
         metrics=judged.metrics,
         series=judged.series,
-        notes=(*judged.notes, *_notes(scan, judged)),
+        notes=(*judged.notes, *_notes(scan)),
     )
     return results, judged.kept
 
 
-def _notes(scan: _Scan, judged: Judged) -> Iterator[str]:
-    del judged
+def _notes(scan: _Scan) -> Iterator[str]:
     if scan.erased:
         yield (f"{scan.erased:,} erasures since the end took units out of the figures.")
+    overruled = [each.key for each in scan.measures if each.key in scan.overruled]
+    if overruled:
+        yield (
+            f"{', '.join(overruled)} counts events, as its definition says; the "
+            "statement that the code gives it is not used."
+        )
     if scan.iteration.concluded_at is not None:
         corrected = [each.key for each in scan.measures if each.select is not None]
         if corrected:

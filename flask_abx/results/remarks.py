@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from flask_abx.results.shapes import Method
     from flask_abx.results.sums import Aggregates
 
+#: Told only where values of a dimension are shown.
+BREAKDOWN = (
+    "Values of a dimension are exploratory: their intervals are not adjusted, and "
+    "among many some leave zero by chance."
+)
+
 
 def remarks(
     iteration: Iteration,
@@ -40,10 +46,7 @@ def remarks(
             "exposed while both were, the samples show all."
         )
     if aggregates.sums_by:
-        yield (
-            "Values of a dimension are exploratory: their intervals are not adjusted, "
-            "and among many some leave zero by chance."
-        )
+        yield BREAKDOWN
     if bench.has_chances:
         yield (
             "Chance to beat and expected loss are not safe against peeking: who looks "

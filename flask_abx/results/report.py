@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections import Counter
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, TypeAlias
 
 from flask_abx.results import wording, words
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 WIDTH = 80
 _LEAST_AXIS = 18
 _LONGEST_KEY = 24
+_DAY = timedelta(days=1)
+_WAITING = frozenset({Reading.TOO_EARLY, Reading.FAILED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +89,18 @@ def progress(results: Results) -> list[str]:
             f"{wording.count(units)} of {wording.plural(plan.units, results.unit_type)}"
         )
     iteration = [f"iteration {results.iteration}"] if results.iteration > 1 else []
-    return [state, *iteration, told, f"as of {wording.moment(results.as_of)}"]
+    look = f"as of {wording.moment(results.as_of)}, look {wording.count(results.looks)}"
+    return [state, *iteration, told, look]
 
 
 def day_of(results: Results) -> int | None:
-    """Count the day that an experiment is on, or how many it took."""
+    """Count the day that an experiment is on, or how many it took, begun ones too."""
     if results.started_at is None:
         return None
-    ended = results.ended_at or results.as_of
-    return max((ended - results.started_at).days + 1, 1)
+    if results.ended_at is None:
+        # The first day is day 1 from its first second.
+        return max((results.as_of - results.started_at) // _DAY + 1, 1)
+    return max(-((results.started_at - results.ended_at) // _DAY), 1)
 
 
 def verdict_word(code: VerdictCode) -> str:
@@ -186,7 +192,8 @@ def _next(since: str, step: str, label: int) -> Iterator[Line]:
     """Tell the next step; a command that needs a second line is pasted as one."""
     first, *others = step.splitlines()
     lead = "next: "
-    if first.endswith("--refresh"):
+    is_later = " --log " in first and " --html " not in first
+    if first.endswith("--refresh") or is_later:
         lead = "let it run; next: "
     if len(f"{since}{lead}{first}") > WIDTH - label and since:
         yield from _wrapped(since.rstrip("; "), label)
@@ -272,7 +279,7 @@ def _table(sections: Sequence[_Section], base: str) -> Iterator[Line]:
     if not rows:
         return
     indent = 2 if any(section.heading for section in sections) else 0
-    variants = [_variant(row, base) for row in rows]
+    variants = [variant_of(row, base) for row in rows]
     values = [row.amount(row.baseline) for row in rows]
     others = [row.amount(row.sample) for row in rows]
     variant = min(max(map(len, variants)), 12)
@@ -299,7 +306,7 @@ def _table(sections: Sequence[_Section], base: str) -> Iterator[Line]:
             before = now
             yield (
                 Span(f"{' ' * indent}{shown:<{name}}  "),
-                Span(f"{cut(_variant(row, base), variant):<{variant}}  "),
+                Span(f"{cut(variant_of(row, base), variant):<{variant}}  "),
                 Span(f"{value:<{control}}  {row.amount(row.sample):<{treatment}}  "),
                 Span(f"{_drawn(axis, row):<{axis.width}}  "),
                 Span(_reading(row), row.tone),
@@ -307,7 +314,8 @@ def _table(sections: Sequence[_Section], base: str) -> Iterator[Line]:
     yield from _legend(rows, axis)
 
 
-def _variant(row: Row, control: str) -> str:
+def variant_of(row: Row, control: str) -> str:
+    """Name a treatment, and the other one where two are compared."""
     variant, baseline = row.comparison.variant, row.comparison.baseline
     return variant if baseline == control else f"{variant}/{baseline}"
 
@@ -323,6 +331,8 @@ def _drawn(axis: Axis, row: Row) -> str:
         return bar
     if row.comparison.effect is None:
         return ""
+    if not row.interval:
+        return cut(row.effect, axis.width)
     told = f"{row.effect} ({row.interval})"
     short = told if len(told) <= axis.width else row.interval
     return short if len(short) <= axis.width else cut(row.effect, axis.width)
@@ -358,8 +368,14 @@ def _detail(results: Results, row: Row) -> str:
         waiting = row.sample.immature + row.baseline.immature
         if waiting:
             parts.append(f"{wording.count(waiting)} more whose window is open")
+    if told.chance_to_beat is not None:
+        chance = f"chance to beat {wording.percent(told.chance_to_beat, 1)}"
+        loss = wording.difference(told.expected_loss, *form)
+        parts.append(f"{chance}, expected loss {loss}, neither safe against peeking")
     if told.units_needed:
         parts.append(f"about {wording.count(told.units_needed)} more needed")
+    if told.reason and told.reading not in _WAITING:
+        parts.append(words.REASONS.get(told.reason, told.reason).rstrip("."))
     return f"{'; '.join(parts)}."
 
 
@@ -368,7 +384,7 @@ def _reasons(rows: Sequence[Row]) -> Iterator[Line]:
     told: dict[str, list[str]] = {}
     for row in rows:
         comparison = row.comparison
-        is_asked = comparison.reading in {Reading.TOO_EARLY, Reading.FAILED}
+        is_asked = comparison.reading in _WAITING
         if is_asked and comparison.reason and row.metric.dimension is None:
             why = words.REASONS.get(comparison.reason, comparison.reason).rstrip(".")
             name = f"{row.metric.metric} {comparison.variant}"

@@ -21,7 +21,7 @@ from flask_abx.results.wording import (
 from flask_abx.results.words import CHECKS, VERDICTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from flask_abx.results.shapes import Comparison, MetricResult
     from flask_abx.results.verdict import Case, Ruling, Standing, Told
@@ -31,6 +31,9 @@ _WAITS = {
     "rate": "too few of them have done anything yet",
     "skew": "a few very large values outweigh all others",
 }
+
+_WITHIN = frozenset({Reading.WITHIN_MARGIN})
+_UNJUDGED = frozenset({Reading.FAILED, Reading.NONE})
 
 
 def sentence(case: Case, ruling: Ruling, best: str | None) -> str:
@@ -174,9 +177,7 @@ def _review(case: Case, ruling: Ruling) -> str:
 
 def _winner(case: Case, ruling: Ruling, best: str | None) -> str:
     winners = [each for each in ruling.standings if each.variant in ruling.variants]
-    guards = ""
-    if any(metric.margin or metric.margin_abs for metric in case.metrics):
-        guards = ", and every guardrail stays within its margin"
+    guards = _guards(winners)
     if len(winners) == 1:
         first = winners[0].better[0]
         return (
@@ -191,9 +192,33 @@ def _winner(case: Case, ruling: Ruling, best: str | None) -> str:
     if best is not None:
         return f"{best} wins: {told} beat {control}, and {best} beats {others}{guards}."
     return (
-        f"{told} beat {control}, but none of them beats {others} so far{guards}: "
-        "choose any of them, or wait."
+        f"{told} beat {control}, but none of them beats {others} so far: choose "
+        f"any of them, or wait{guards}."
     )
+
+
+def _guards(winners: Sequence[Standing]) -> str:
+    """Say which guardrails are known to hold for all winners, and which are not."""
+    readings: dict[str, set[Reading]] = {}
+    for told in (each for winner in winners for each in winner.guards):
+        readings.setdefault(told.metric.name, set()).add(told.comparison.reading)
+    within = [name for name, read in readings.items() if read <= _WITHIN]
+    unjudged = [name for name, read in readings.items() if read & _UNJUDGED]
+    unclear = [name for name in readings if name not in {*within, *unjudged}]
+    if within and len(within) == len(readings):
+        return ", and every guardrail stays within its margin"
+    told_of = []
+    if within:
+        own = "its margin" if len(within) == 1 else "their margins"
+        stay = "stays" if len(within) == 1 else "stay"
+        told_of.append(f"{_listed(within)} {stay} within {own}")
+    if unclear:
+        get = "gets" if len(unclear) == 1 else "get"
+        told_of.append(f"whether {_listed(unclear)} {get} worse is unclear")
+    if unjudged:
+        verb = "is" if len(unjudged) == 1 else "are"
+        told_of.append(f"{_listed(unjudged)} {verb} not judged")
+    return f"; {', '.join(told_of)}" if told_of else ""
 
 
 def _rolled_back(case: Case, ruling: Ruling) -> str:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import case, func, literal, null, select
 
-from flask_abx.results.cohort import per_unit, reach
+from flask_abx.results.cohort import per_unit
+from flask_abx.results.crowd import reach
 from flask_abx.results.dialects import text_of_token
 from flask_abx.results.summing import (
     Treatment,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection, FromClause, RowMapping, Select
 
-    from flask_abx.results.cohort import Columns, Reader
+    from flask_abx.results.crowd import Columns, Reader
     from flask_abx.results.metrics import Measure
 
 #: How many values of a dimension are told apart, those of most units.
@@ -62,6 +63,7 @@ class Scanner:
         units: One row for each unit, as `cohort.per_unit` has them.
         measures: The metrics, in the order of the columns.
         dimensions: The dimensions, likewise.
+        known: The events of metrics that look at properties, once they are found.
         is_kept: False where each statement makes the units anew.
     """
 
@@ -70,7 +72,16 @@ class Scanner:
     units: FromClause
     measures: Sequence[Measure]
     dimensions: Sequence[str] = ()
+    known: Mapping[str, FromClause] = field(default_factory=dict)
     is_kept: bool = True
+
+    @property
+    def crowd(self) -> tuple[Columns, list[ColumnElement[bool]]]:
+        """Give the columns of the units alone, and which of them are units."""
+        if self.is_kept:
+            return self.units.c, []
+        x = self.reader.crowd.tables.exposures.c
+        return x, [self.reader.crowd.counts(x)]
 
     def of(self, index: int) -> tuple[Any, str]:
         """Give the columns of units that a metric needs, and what theirs begin with."""
@@ -101,11 +112,10 @@ class Scanner:
         return Cap(limits["y"], limits.get("d"), " ".join(reasons))
 
     def _judged(self, measure: Measure) -> int:
-        x = self.reader.crowd.tables.exposures.c
+        x, wheres = self.crowd
         judged = self.reader.crowd.is_judged(x, reach(measure))
-        counts = self.reader.crowd.counts(x)
-        query = select(func.count()).select_from(self.reader.crowd.tables.exposures)
-        return int(self.connection.execute(query.where(counts, judged)).scalar_one())
+        query = select(func.count(x.unit)).where(*wheres, judged)
+        return int(self.connection.execute(query).scalar_one())
 
     def _limit(self, index: int, letter: str, above: int) -> tuple[float | None, str]:
         columns, prefix = self.of(index)
@@ -118,7 +128,8 @@ class Scanner:
             func.sum(case((when, 1), else_=0))
             for when in (value > self.reader.crowd.words.number(limit), value != 0)
         ]
-        touched, nonzero = self.connection.execute(select(*counts)).one()
+        row = self.connection.execute(select(*counts)).one()
+        touched, nonzero = int(row[0]), int(row[1])
         if touched * _MOST_CUT > nonzero:
             return None, (
                 f"Nothing{{what}} is cut, since the cap would touch {touched:,} of "

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Date,
     DateTime,
     Double,
+    Float,
     Integer,
     Numeric,
     String,
@@ -31,12 +32,12 @@ from sqlalchemy.types import TIMESTAMP, NullType
 
 from flask_abx.errors import ABXError
 from flask_abx.experiments.metric import Kind
-from flask_abx.results.cohort import LARGEST, Source, is_value_asked
+from flask_abx.results.crowd import LARGEST, Source, is_value_asked
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, FromClause, Select
 
-    from flask_abx.results.cohort import Crowd
+    from flask_abx.results.crowd import Crowd
     from flask_abx.results.dialects import Words
     from flask_abx.results.metrics import Measure
     from flask_abx.results.temporary import Scratch
@@ -139,8 +140,8 @@ def _milliseconds(words: Words, column: ColumnElement[Any]) -> ColumnElement[int
             "a date with a time."
         )
     if words.is_postgresql:
-        since = cast(func.floor(extract("epoch", column) * 1000), BigInteger)
-        return case((func.isfinite(column), since))
+        moment = cast(func.floor(extract("epoch", column) * 1000), BigInteger)
+        return case((func.isfinite(column), moment))
     if words.is_mysql:
         if isinstance(column.type, TIMESTAMP):
             return cast(func.floor(func.unix_timestamp(column) * 1000), BigInteger)
@@ -148,6 +149,9 @@ def _milliseconds(words: Words, column: ColumnElement[Any]) -> ColumnElement[int
             literal_column("MICROSECOND"), "1970-01-01", column, type_=BigInteger
         )
         return since.op("DIV", return_type=BigInteger())(literal_column("1000"))
+    if words.is_duckdb:
+        is_day = isinstance(column.type, Date)
+        return func.epoch_ms(cast(column, DateTime) if is_day else column)
     return _sqlite_milliseconds(type_coerce(column, Text))
 
 
@@ -172,7 +176,7 @@ def _value(words: Words, rows: FromClause, measure: Measure) -> ColumnElement[fl
     if not any(is_value_asked(measure, part) for part in measure.parts):
         return words.number(1)
     column = rows.c["value"]
-    kinds: tuple[Any, ...] = (Numeric, Integer, Boolean, NullType)
+    kinds: tuple[Any, ...] = (Numeric, Float, Integer, Boolean, NullType)
     if words.is_sqlite:
         kinds += (String,)
     if not isinstance(column.type, kinds):
@@ -185,11 +189,12 @@ def _value(words: Words, rows: FromClause, measure: Measure) -> ColumnElement[fl
         told = type_coerce(column, Double)
         is_number = func.typeof(told).in_(["integer", "real"])
         return case((is_number, told * words.number(1)), else_=wrong)
-    if isinstance(column.type, Boolean):
-        column = cast(column, Integer)
     if words.is_mysql:
         return func.coalesce(type_coerce(column, Double) + words.number(0), wrong)
-    return func.coalesce(cast(column, Double), wrong)
+    is_truth = isinstance(column.type, Boolean)
+    return func.coalesce(
+        cast(cast(column, Integer) if is_truth else column, Double), wrong
+    )
 
 
 assert _NO_NUMBER > LARGEST  # noqa: S101 - or it would be counted

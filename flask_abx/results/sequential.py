@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from flask_abx.errors import UsageError
@@ -190,12 +191,18 @@ def srm_log_bayes_factor(
     return math.fsum(terms)
 
 
-def _mixture(n: float, n_star: float, tuned_at: float, side: Side) -> float:
-    """Give r, the variance of the mixture in squared standard errors."""
+@lru_cache(maxsize=256)
+def _tuning(tuned_at: float, side: Side) -> float:
+    """Give r at the n for which a sequence is narrowest."""
     level_of_side("tuned_at", tuned_at, side)
     tail = -2 * math.log(tuned_at if side == "two" else 2 * tuned_at)
-    r = (tail + math.log1p(tail)) * (positive("n", n) / positive("n_star", n_star))
-    if not (r > 0 and math.isfinite(1 / r) and math.isfinite(r)):
+    return tail + math.log1p(tail)
+
+
+def _mixture(n: float, n_star: float, tuned_at: float, side: Side) -> float:
+    """Give r, the variance of the mixture in squared standard errors."""
+    r = _tuning(tuned_at, side) * (positive("n", n) / positive("n_star", n_star))
+    if not (0 < r < math.inf and 1 / r < math.inf):
         raise UsageError(f"n is {n!r} and n_star {n_star!r}, which is too far apart.")
     return r
 

@@ -35,6 +35,10 @@ class Reading(StrEnum):
     NONE = "none"
 
 
+#: What a guardrail says when it forbids to ship.
+HARM = frozenset({Reading.OVER_MARGIN, Reading.WORSE})
+
+
 class VerdictCode(StrEnum):
     """What an experiment says; the first that applies, in this order."""
 
@@ -158,7 +162,8 @@ class Comparison:
         relative_effect: The same as a fraction of the baseline.
         fixed_interval: What a single look would say of the relative effect; decides
             nothing.
-        p_value: Valid at any time.
+        p_value: Scaled so that alpha is its bar: that of an any-time test holds at any
+            look, that of a final or a fixed one was made once.
         p_adjusted: The same for the whole family of comparisons.
         basis: The look that the interval belongs to.
         reason: Why it reads so, as a word or a sentence.
@@ -198,7 +203,7 @@ class MetricResult:
         cap: The value above which a unit is cut; None where none is.
         variance_reduction: The share that the covariate saved; None where it was not
             used.
-        exploratory: True where it may suggest, but not decide.
+        exploratory: True where it makes no winner; a late guardrail may forbid one.
         dimension: The attribute by which it is broken down, if any.
     """
 
@@ -270,7 +275,8 @@ class SamplePlan:
 
     Attributes:
         units: Of all variants together, as given or as worked out.
-        saved_at: When this plan was first defined.
+        saved_at: When this plan was first defined; where the history does not tell,
+            the first exposure or the start.
         is_valid: True if that was before the first exposure.
         progress: The share that is reached, as a fraction of at most 1.
         met_at: When the last planned unit was exposed.

@@ -10,15 +10,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flask_abx.results.metrics import Measure
-    from flask_abx.results.sampling import Pool
     from flask_abx.results.shapes import Comparison, Sample
-    from flask_abx.results.sums import Cap
 
 
 def metric_result(
     measure: Measure,
-    pool: Pool,
-    cap: Cap | None,
+    cap: float | None,
+    reduction: float | None,
     samples: Sequence[Sample],
     comparisons: Sequence[Comparison],
     *,
@@ -29,8 +27,8 @@ def metric_result(
 
     Args:
         measure: The metric in its role.
-        pool: Its units.
         cap: Where its values are cut, if anywhere.
+        reduction: The share of the variance that its covariate saved, if any.
         samples: What each variant has.
         comparisons: How they compare.
         dimension: By what it is broken down; None where it is not.
@@ -51,8 +49,8 @@ def metric_result(
         delay=measure.delay // 1000,
         margin=measure.margin,
         margin_abs=measure.margin_abs,
-        cap=None if cap is None else cap.value,
-        variance_reduction=pool.variance_reduction,
+        cap=cap,
+        variance_reduction=reduction,
         exploratory=measure.exploratory or dimension is not None,
         dimension=dimension,
         dimension_value=value,

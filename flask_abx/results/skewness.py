@@ -62,13 +62,10 @@ def skewness(control: CubeSums, treatment: CubeSums) -> float:
     Raises:
         UsageError: If a variant has no unit, or a sum is not finite.
     """
-    for sums in (control, treatment):
-        at_least(1, "n", sums.n)
-    n = control.n + treatment.n
-    y, yy, yyy = (
-        finite("A sum", getattr(control, name) + getattr(treatment, name))
-        for name in ("y", "yy", "yyy")
-    )
+    n = at_least(1, "n", control.n) + at_least(1, "n", treatment.n)
+    y = finite("A sum", control.y + treatment.y)
+    yy = finite("A sum", control.yy + treatment.yy)
+    yyy = finite("A sum", control.yyy + treatment.yyy)
     mean = y / n
     variance = (yy - y * mean) / (n - 1)
     # What is left of equal values is rounding, and so would be its cubes.

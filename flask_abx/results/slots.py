@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Table
 
     from flask_abx.experiments.model import Document
+    from flask_abx.results.iteration import Iteration
     from flask_abx.results.refresh import Metrics
     from flask_abx.results.replaying import Slots
     from flask_abx.schema import Tables
@@ -70,12 +71,8 @@ def history_of(
     Returns:
         The history of the latest run in which anybody was exposed; None without one.
     """
-    number = document.experiments[key].iteration
-    for told in range(number, max(number - 2, 0), -1):
-        run = read_iteration(connection, tables, document, key, told)
-        if run.first_exposed_at is not None:
-            break
-    else:
+    run = _latest(connection, tables, document, key)
+    if run is None:
         return None
     asked = [
         each
@@ -94,6 +91,18 @@ def history_of(
         ),
         failed=found.failed,
     )
+
+
+def _latest(
+    connection: Connection, tables: Tables, document: Document, key: str
+) -> Iteration | None:
+    """Find the run of now, or the one before, in which anybody was exposed."""
+    number = document.experiments[key].iteration
+    for told in range(number, max(number - 2, 0), -1):
+        run = read_iteration(connection, tables, document, key, told)
+        if run.first_exposed_at is not None:
+            return run
+    return None
 
 
 def with_slots(tables: Tables, control: str) -> Tables:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, case, func, or_
+from sqlalchemy import Double, and_, case, func, or_
 
-from flask_abx.results.cohort import reach
+from flask_abx.results.crowd import reach
 from flask_abx.results.sums import Cap, Sums, added
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, RowMapping
 
-    from flask_abx.results.cohort import Columns, Crowd
+    from flask_abx.results.crowd import Columns, Crowd
     from flask_abx.results.metrics import Measure
 
 #: Beyond it, what is added up loses digits: the mean is taken off first.
@@ -47,9 +47,6 @@ class Treatment:
         return (self.shifts or {}).get(letter, 0.0)
 
 
-
-
-
 def letters(measure: Measure) -> str:
     """List the letters of a metric that are numbers."""
     upper, past = "y", "x" if measure.covariate is not None else ""
@@ -63,7 +60,7 @@ def products(measure: Measure) -> tuple[str, ...]:
     if measure.is_indicator:
         # Zeros and ones are their own squares.
         return () if measure.covariate is None else ("x", "yx")
-    found = _PLAIN
+    found: tuple[str, ...] = _PLAIN
     if measure.lower is not None:
         found += _LOWER
     if measure.covariate is not None:
@@ -130,7 +127,9 @@ def sum_columns(
         return _indicator_columns(measure, u, m)
     raw = u[f"{m}ry"]
     calm = crowd.words.calm(raw)
-    found = {each: func.sum(_product(u, m, each)) for each in products(measure)}
+    found: dict[str, ColumnElement[Any]] = {
+        each: func.sum(_product(u, m, each)) for each in products(measure)
+    }
     found["nonzero"] = func.sum(case((raw != 0, 1), else_=0))
     found["highest"] = func.max(raw)
     if treatment.cap.value is not None or treatment.shift("y"):
@@ -175,7 +174,7 @@ def _indicator_columns(
     return [value.label(f"{m}_{name}") for name, value in found.items()]
 
 
-def _product(u: Any, m: str, name: str) -> ColumnElement[float]:
+def _product(u: Columns, m: str, name: str) -> ColumnElement[float]:
     first, *others = (u[f"{m}{letter}"] for letter in name)
     for each in others:
         first = first * each
@@ -192,7 +191,7 @@ def reach_columns(
     for ahead in sorted(set(reaches)):
         judged = crowd.is_judged(u, ahead)
         days = crowd.words.as_double(crowd.end - u.first_at)
-        days = days / crowd.words.number(_DAY)
+        days = days.op("/", return_type=Double())(crowd.words.number(_DAY))
         zero = crowd.words.number(0)
         found.append(func.sum(case((judged, 1), else_=0)).label(f"n{ahead}"))
         found.append(func.sum(case((judged, days), else_=zero)).label(f"t{ahead}"))

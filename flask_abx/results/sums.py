@@ -179,3 +179,8 @@ class Aggregates:
     failed: Mapping[str, str] = field(default_factory=dict)
     event_names: tuple[str, ...] = ()
     events_arrive: bool = True
+
+    def cap_of(self, metric: str) -> float | None:
+        """Give the value above which a metric is cut; None where none is."""
+        cap = self.caps.get(metric)
+        return None if cap is None else cap.value

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING
 
 from flask_abx.results import wording, words
 from flask_abx.results.forest import rows_of
-from flask_abx.results.report import health_text, progress, verdict_word
+from flask_abx.results.report import (
+    health_text,
+    progress,
+    variant_of,
+    verdict_word,
+)
 from flask_abx.results.shapes import Level, Reading
 
 if TYPE_CHECKING:
@@ -32,13 +37,18 @@ _MARKUP = re.compile(r"([\\`*_\[\]|<>&])")
 def csv_text(told: Iterable[Results]) -> str:
     """Write results as CSV: a line for each metric, dimension value and treatment.
 
-    The bounds are those of the relative effect.
+    The bounds are those of the relative effect. Everything is against the control;
+    how two treatments compare with each other is left out.
     """
     file = StringIO(newline="")
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(COLUMNS)
     for results in told:
-        writer.writerows(_cells(results, row) for row in rows_of(results))
+        writer.writerows(
+            _cells(results, row)
+            for row in rows_of(results)
+            if row.comparison.baseline == results.control
+        )
     return file.getvalue()
 
 
@@ -78,14 +88,14 @@ def markdown(results: Results) -> str:
     parts.append(f"`{results.experiment}`: {_escaped(' · '.join(progress(results)))}")
     rows = rows_of(results)
     if rows:
-        parts.append("\n".join(_table(rows)))
+        parts.append("\n".join(_table(rows, results.control)))
     parts.append(_health(results))
     if results.notes:
         parts.append("\n".join(f"- {_escaped(note)}" for note in results.notes))
     return "\n\n".join(parts)
 
 
-def _table(rows: Iterable[Row]) -> Iterable[str]:
+def _table(rows: Iterable[Row], control: str) -> Iterable[str]:
     heads = ["Metric", "Role", "Variant", "Control", "Value", "Effect", "Interval"]
     yield f"| {' | '.join([*heads, 'p', 'Reading'])} |"
     yield f"|{'---|' * (len(heads) + 2)}"
@@ -96,7 +106,7 @@ def _table(rows: Iterable[Row]) -> Iterable[str]:
             name = f"{name}, {metric.dimension} {metric.dimension_value or 'unknown'}"
         is_silent = told.reading is Reading.NONE
         cells = [
-            *(name, metric.role.value, told.variant),
+            *(name, metric.role.value, variant_of(row, control)),
             *(row.amount(row.baseline), row.amount(row.sample)),
             *(row.effect, row.interval, wording.p_value(told.p_adjusted)),
             "" if is_silent else words.READINGS[told.reading],

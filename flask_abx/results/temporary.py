@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import column, literal_column, select, table, text
+from sqlalchemy import BigInteger, Boolean, column, literal_column, select, table, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.base import Executable
@@ -75,21 +75,21 @@ class Scratch:
             return query.subquery(name)
         self._made.append(name)
         self.connection.execute(_TableAs(name, query))
-        if indexed:
-            columns = ", ".join(indexed)
-            self.connection.execute(
-                text(f"CREATE INDEX {name}_ix ON {name} ({columns})")
-            )
+        if indexed and not self.words.is_duckdb:
+            names = ", ".join(indexed)
+            self.connection.execute(text(f"CREATE INDEX {name}_ix ON {name} ({names})"))
         if self.words.is_postgresql:
             self.connection.execute(text(f"ANALYZE {name}"))
-        columns_of = query.selected_columns
-        return table(name, *(column(each.name, each.type) for each in columns_of))
+        columns = [column(each.name, each.type) for each in query.selected_columns]
+        if self.words.is_sqlite or self.words.is_duckdb:
+            columns.append(column("rowid", BigInteger()))
+        return table(name, *columns)
 
     def drop(self) -> None:
         """Drop every table that was made."""
         word = "TEMPORARY TABLE" if self.words.is_mysql else "TABLE"
         # SQLite would drop a table of the host that has the name.
-        place = "temp." if self.words.is_sqlite else ""
+        place = "temp." if self.words.is_sqlite or self.words.is_duckdb else ""
         for name in self._made:
             # After a failure PostgreSQL takes no statement, and drops them by itself.
             with suppress(DBAPIError):
@@ -110,19 +110,21 @@ def scratch(connection: Connection, words: Words) -> Iterator[Scratch]:
 
 
 def _can_make_tables(connection: Connection, words: Words) -> bool:
-    if words.is_sqlite:
+    if words.is_sqlite or words.is_duckdb:
         return True
     if words.is_mysql:
         return connection.get_isolation_level() == "READ COMMITTED"
     may = "has_database_privilege(current_database(), 'TEMPORARY')"
     writes = "current_setting('transaction_read_only') = 'off'"
-    found = connection.execute(select(literal_column(f"{may} AND {writes}")))
-    return bool(found.scalar_one())
+    query = select(literal_column(f"{may} AND {writes}", Boolean))
+    return bool(connection.execute(query).scalar_one())
 
 
 def _tune(connection: Connection) -> None:
-    """Give this one transaction of PostgreSQL room, and no compiling that costs more."""
+    """Have PostgreSQL plan this one transaction for a scan of many units."""
     setting = "SELECT setting::bigint FROM pg_settings WHERE name = 'work_mem'"
     if connection.execute(text(setting)).scalar_one() < _WORK_MEMORY:
         connection.execute(text(f"SET LOCAL work_mem = {_WORK_MEMORY}"))
+    # Several workers would sort by units what lies in their order in the indexes.
+    connection.execute(text("SET LOCAL max_parallel_workers_per_gather = 0"))
     connection.execute(text("SET LOCAL jit = off"))

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from flask_abx.experiments.metric import Direction
 from flask_abx.results.planning import DAY, is_planned, milliseconds_of
-from flask_abx.results.readings import HARM
-from flask_abx.results.shapes import Reading, Role, Verdict, VerdictCode
+from flask_abx.results.shapes import HARM, Reading, Role, Verdict, VerdictCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +40,7 @@ class Standing:
         primary: How it compares on every primary metric.
         better: The primary metrics on which it is better.
         worse: Those on which it is worse.
+        guards: How it compares on every guardrail, late ones too.
         harmed: The guardrails that forbid to ship it.
         unsure: The guardrails with a margin that it does not yet keep to.
         is_flat: True where the final look found nothing on any primary metric.
@@ -51,6 +51,7 @@ class Standing:
     primary: tuple[Told, ...]
     better: tuple[Told, ...]
     worse: tuple[Told, ...]
+    guards: tuple[Told, ...]
     harmed: tuple[Told, ...]
     unsure: tuple[Told, ...]
     is_flat: bool
@@ -114,18 +115,24 @@ class Case:
         closed = {
             each.key for each in self.iteration.experiment.variants if each.closed
         }
+        primaries = self.primaries
+        # A late guardrail makes no winner, but what it finds may still forbid one.
+        guards = tuple(each for each in self.metrics if each.role is Role.GUARDRAIL)
         return tuple(
-            self._standing(variant, is_open=variant not in closed)
+            self._standing(variant, primaries, guards, is_open=variant not in closed)
             for variant in self.iteration.treatments
         )
 
-    def _standing(self, variant: str, *, is_open: bool) -> Standing:
-        primary = [*self._told(variant, self.primaries)]
-        guards = [
-            told
-            for told in self._told(variant, self.metrics)
-            if told.metric.role is Role.GUARDRAIL and not told.metric.exploratory
-        ]
+    def _standing(
+        self,
+        variant: str,
+        primaries: tuple[MetricResult, ...],
+        guardrails: tuple[MetricResult, ...],
+        *,
+        is_open: bool,
+    ) -> Standing:
+        primary = [*self._told(variant, primaries)]
+        guards = [*self._told(variant, guardrails)]
         readings = [told.comparison.reading for told in primary]
         return Standing(
             variant=variant,
@@ -133,15 +140,17 @@ class Case:
             primary=tuple(primary),
             better=_with(primary, Reading.BETTER),
             worse=_with(primary, Reading.WORSE),
+            guards=tuple(guards),
             harmed=_with(guards, *HARM),
             unsure=tuple(told for told in guards if _is_unsure(told)),
             is_flat=bool(readings) and all(each is Reading.FLAT for each in readings),
         )
 
     def _told(self, variant: str, metrics: tuple[MetricResult, ...]) -> Iterator[Told]:
+        control = self.iteration.control
         for metric in metrics:
             for each in metric.comparisons:
-                if each.variant == variant and each.baseline == self.iteration.control:
+                if each.variant == variant and each.baseline == control:
                     yield Told(metric, each)
 
 

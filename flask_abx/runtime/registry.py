@@ -113,8 +113,11 @@ class Registry:
             select: A statement with the columns ``unit`` (the id), ``time`` and
                 ``value``; None counts the events that are tracked.
             fields: As in a definition, such as ``kind="sum"`` and ``window="7d"``. A
-                statement with a ``value`` is a sum where no kind is given. A metric of
-                that name in the definitions counts before these.
+                statement with a ``value`` is a sum where no kind is given. Where a
+                metric of that name stands in the definitions, its fields count
+                instead of these, over the rows of the statement; one that names
+                ``event``, ``where``, ``numerator`` or ``denominator`` counts events,
+                and the statement is not used.
 
         Raises:
             DefinitionError: With every fault of the fields.

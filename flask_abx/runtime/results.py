@@ -6,11 +6,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from flask_abx.errors import ResultsNotReady, SetupError, UnknownExperiment
+from flask_abx.errors import Missing, ResultsNotReady, SetupError, UnknownExperiment
 from flask_abx.experiments.faults import suggestion
+from flask_abx.experiments.metric import Kind
 from flask_abx.results.health import check_reading
 from flask_abx.results.looks import all_looks, latest_look
 from flask_abx.results.refresh import Metrics, refresh
+from flask_abx.results.remarks import BREAKDOWN
 from flask_abx.stores.config import ConfigStore
 from flask_abx.stores.database import reading
 from flask_abx.stores.recording import Recording
@@ -18,19 +20,27 @@ from flask_abx.stores.recording import Recording
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from flask_abx.experiments.metric import Metric
     from flask_abx.experiments.model import Document
     from flask_abx.results.shapes import HealthCheck, MetricResult, Results
     from flask_abx.runtime.state import State
     from flask_abx.stores.database import Database
 
 
-def refreshed(state: State, key: str, *, iteration: int | None = None) -> Results:
+def refreshed(
+    state: State,
+    key: str,
+    *,
+    iteration: int | None = None,
+    with_chances: bool = False,
+) -> Results:
     """Look at an experiment now, and store what was found.
 
     Args:
         state: The state of the application.
         key: The experiment.
         iteration: Which of its runs; None is the current one.
+        with_chances: Whether to tell chances that are not safe against peeking.
 
     Raises:
         UnknownExperiment: If it is not defined.
@@ -51,7 +61,13 @@ def refreshed(state: State, key: str, *, iteration: int | None = None) -> Result
             # Its history is what the plan and the start are read from.
             Recording(database, state.store).record(engine, document)
         return refresh(
-            engine, database.tables, document, metrics_of(state), key, iteration
+            engine,
+            database.tables,
+            document,
+            metrics_of(state),
+            key,
+            iteration,
+            with_chances=with_chances,
         )
 
 
@@ -95,12 +111,16 @@ def looks(state: State, key: str) -> tuple[Results, ...]:
     """Read every look at an experiment, the first one first.
 
     Raises:
+        UnknownExperiment: If it is not defined and never was looked at.
         SetupError: If there is no database, or no tables in it.
     """
     database = _database(state)
     engine = database.own
     with database.explained(engine), reading(engine) as connection:
-        return all_looks(connection, database.tables, key)
+        found = all_looks(connection, database.tables, key)
+    if not found:
+        _document(state, key)
+    return found
 
 
 def latest(state: State) -> Mapping[str, Results | None]:
@@ -142,13 +162,39 @@ def checks(state: State, key: str | None = None) -> tuple[HealthCheck, ...]:
 
 
 def metrics_of(state: State) -> Metrics:
-    """List the metrics that are declared; a definition counts before the code."""
-    in_code = state.hooks.metrics
-    declared = {key: each.metric for key, each in in_code.items()}
+    """List the metrics that are declared, in the definitions and in the code.
+
+    The fields of a definition count before those of the code, and the rows are those
+    of the statement in the code, unless the definition names events.
+    """
+    declared = {key: each.metric for key, each in state.hooks.metrics.items()}
     selects = {
-        key: each.select for key, each in in_code.items() if each.select is not None
+        key: each.select
+        for key, each in state.hooks.metrics.items()
+        if each.select is not None
     }
-    return Metrics({**declared, **state.store.document().metrics}, selects)
+    overruled = set()
+    for key, metric in state.store.document().metrics.items():
+        if key not in selects:
+            declared[key] = metric
+        elif _names_events(metric):
+            declared[key] = metric
+            overruled.add(key)
+        else:
+            declared[key] = _over_rows(metric, declared[key])
+    kept = {key: each for key, each in selects.items() if key not in overruled}
+    return Metrics(declared, kept, frozenset(overruled))
+
+
+def _names_events(metric: Metric) -> bool:
+    return bool(metric.event or metric.where or metric.numerator or metric.denominator)
+
+
+def _over_rows(metric: Metric, in_code: Metric) -> Metric:
+    """Give the definition of a metric whose rows a statement in the code gives."""
+    if "kind" in metric.model_fields_set or in_code.kind is not Kind.SUM:
+        return metric
+    return metric.model_copy(update={"kind": Kind.SUM})
 
 
 def _database(state: State) -> Database:
@@ -181,14 +227,16 @@ def selected(
     if metric is not None and metric not in known:
         raise ResultsNotReady(
             f"{results.experiment!r} has no metric {metric!r} in its last look"
-            f"{suggestion(metric, known)}"
+            f"{suggestion(metric, known)}",
+            missing=Missing.METRIC,
         )
     dimensions = {each.dimension for each in results.metrics} - {None}
     if by is not None and by not in dimensions:
         raise ResultsNotReady(
             f"{results.experiment!r} was not broken down by {by!r} in its last look"
             f"{suggestion(by, [each for each in dimensions if each])} Name it under "
-            "`dimensions` before the experiment starts."
+            "`dimensions` before the experiment starts.",
+            missing=Missing.DIMENSION,
         )
 
     def is_told(each: MetricResult) -> bool:
@@ -196,10 +244,15 @@ def selected(
         return is_asked and each.dimension in {None, by}
 
     points = results.series if series else ()
+    notes = results.notes
+    if by is None:
+        # What is not shown needs no word of caution.
+        notes = tuple(note for note in notes if note != BREAKDOWN)
     return replace(
         results,
         metrics=tuple(each for each in results.metrics if is_told(each)),
         series=tuple(
             each for each in points if metric is None or each.metric == metric
         ),
+        notes=notes,
     )

@@ -11,6 +11,7 @@ from tests.benchmarks import (
     decisions,
     delivery,
     exporting,
+    results,
     served,
     startup,
     stores,
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     from tests.benchmarks.report import Row
 
 
-def measures(*, is_quick: bool) -> dict[str, Callable[[], list[Row]]]:
+def measures(
+    *, is_quick: bool, is_large: bool = False
+) -> dict[str, Callable[[], list[Row]]]:
     """The measures by name, in the order of the table."""
     if is_quick:
         return {
@@ -35,6 +38,7 @@ def measures(*, is_quick: bool) -> dict[str, Callable[[], list[Row]]]:
             "stores": lambda: stores.measure(rounds=30, publishes=3),
             "delivery": lambda: delivery.measure(rounds=200, stored=100_000, seconds=5),
             "exporting": lambda: exporting.measure(small=20_000, large=200_000),
+            "results": lambda: results.measure(60_000, 200_000, rounds=1),
         }
     return {
         "decisions": lambda: decisions.measure(rounds=200),
@@ -44,6 +48,7 @@ def measures(*, is_quick: bool) -> dict[str, Callable[[], list[Row]]]:
         "stores": lambda: stores.measure(rounds=30, publishes=7),
         "delivery": lambda: delivery.measure(rounds=600, stored=500_000, seconds=20),
         "exporting": exporting.measure,
+        "results": lambda: results.measure(is_large=is_large),
     }
 
 
@@ -53,6 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
     names = list(measures(is_quick=True))
     parser.add_argument("only", nargs="*", metavar="MEASURE", help=", ".join(names))
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
+    parser.add_argument("--large", action="store_true", help="many more events, too")
     parser.add_argument("--strict", action="store_true", help="a miss is a failure")
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="write JSON lines here"
@@ -61,7 +67,8 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown := set(options.only) - set(names):
         parser.error(f"{sorted(unknown)!r} must be among {', '.join(names)}.")
     rows: list[Row] = []
-    for name, measure in measures(is_quick=options.quick).items():
+    wanted = measures(is_quick=options.quick, is_large=options.large)
+    for name, measure in wanted.items():
         if not options.only or name in options.only:
             print(f"{name} ...", file=sys.stderr, flush=True)
             try:

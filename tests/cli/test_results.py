@@ -15,6 +15,7 @@ from flask_abx.cli.results import refreshing
 from flask_abx.errors import ChangeRefused
 from flask_abx.results.kept import Kept
 from flask_abx.results.looks import Look, store_look
+from flask_abx.results.remarks import BREAKDOWN
 from flask_abx.results.shapes import Results, VerdictCode
 from flask_abx.stores.database import writing
 from tests.cli.people import database_of
@@ -275,6 +276,36 @@ def test_results_are_computed_on_request(app: Flask, run: Run) -> None:
     keep(database_of(app), *records())
     run(app, "results", "headline", "--refresh")
     assert data_of(run(app, "results", "headline", "--refresh"))["looks"] == 2
+
+
+@pytest.mark.parametrize(
+    "command", ["results headline --refresh --chances", "refresh headline --chances"]
+)
+def test_chances_are_told_on_request(app: Flask, run: Run, command: str) -> None:
+    keep(database_of(app), *records())
+    run(app, "results", "headline", "--refresh")
+    before = data_of(run(app, "results", "headline"))
+    assert run(app, *command.split()).exit_code == 0
+    after = data_of(run(app, "results", "headline"))
+    [old, new] = (told["metrics"][0]["comparisons"][0] for told in (before, after))
+    assert old["chance_to_beat"] is None
+    assert new["chance_to_beat"] > 0.99
+    assert any("not safe against peeking" in note for note in after["notes"])
+
+
+def test_chances_that_nobody_computes_are_refused(app: Flask, run: Run) -> None:
+    result = run(app, "results", "headline", "--chances")
+    assert result.exit_code == 2
+    assert "add --refresh" in result.stderr
+
+
+def test_a_caution_about_dimensions_stands_only_beside_them(
+    app: Flask, run: Run
+) -> None:
+    looked(app, replace(broken_down(), notes=(BREAKDOWN, "Another.")))
+    assert data_of(run(app, "results", "headline"))["notes"] == ["Another."]
+    told = data_of(run(app, "results", "headline", "--by", "country"))
+    assert told["notes"] == [BREAKDOWN, "Another."]
 
 
 def test_all_that_run_are_computed_on_request(app: Flask, run: Run) -> None:

@@ -104,6 +104,14 @@ def test_an_empty_log_has_no_data(app: Flask, run: Run, tmp_path: Path) -> None:
     assert Results.from_dict(data_of(result)).verdict.code is VerdictCode.NO_DATA
 
 
+def test_the_next_look_reads_a_log_too(app: Flask, run: Run, tmp_path: Path) -> None:
+    log = written(tmp_path / "my log", records(20))
+    told = Results.from_dict(data_of(read(app, run, log)))
+    assert told.verdict.next_step == f"flask abx results headline --log '{log}'"
+    shown = run(app, "results", "headline", "--log", log, "--format", "table").stdout
+    assert "let it run; next: flask abx results headline" in shown
+
+
 def test_an_experiment_that_is_not_defined_is_told(
     app: Flask, run: Run, tmp_path: Path
 ) -> None:

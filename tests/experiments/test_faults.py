@@ -175,6 +175,20 @@ FIELDS: dict[str, tuple[dict[str, Any], str]] = {
         {"metrics": ["a", "a"]},
         "metrics.primary: is ['a', 'a'], must not name anything twice.",
     ),
+    "a metric in two roles": (
+        {"metrics": {"primary": "a", "guardrail": "a"}},
+        (
+            "metrics.guardrail: names 'a', which primary names already; "
+            "give each metric one role, and name it there once."
+        ),
+    ),
+    "a guardrail twice": (
+        {"metrics": {"guardrail": ["a", {"metric": "a", "margin": 0.1}]}},
+        (
+            "metrics.guardrail: names 'a', which guardrail names already; "
+            "give each metric one role, and name it there once."
+        ),
+    ),
     "metrics": ({"metrics": 7}, "metrics: is 7, must be a table."),
     "a guardrail's field": (
         {"metrics": {"guardrail": {"metric": "a", "marign": 0.1}}},

@@ -38,13 +38,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from sqlalchemy import Table
+    from sqlalchemy import Connection, Table
 
     from flask_abx.events.sql.loading import Loaded, Refusal
     from flask_abx.results.metrics import Measure
+    from flask_abx.schema import Tables
     from flask_abx.stores.database import Database
 
-__all__ = ("Asked", "load", "load_into", "rows_of", "run_of", "runs", "write")
+__all__ = (
+    "Asked",
+    "load",
+    "load_into",
+    "rows_in",
+    "rows_of",
+    "run_of",
+    "runs",
+    "write",
+)
 
 _PEOPLE = ("visitor", "user")
 
@@ -102,13 +112,17 @@ def load(database: Database, path: Path) -> Loaded:
 
 def rows_of(database: Database) -> tuple[list[dict[str, Any]], ...]:
     """Read what the oracle takes: exposures, units of events, and events."""
-    tables = database.tables
+    with reading(database.own) as connection:
+        return rows_in(connection, database.tables)
+
+
+def rows_in(connection: Connection, tables: Tables) -> tuple[list[dict[str, Any]], ...]:
+    """Read the same of wherever the tables are."""
 
     def read(table: Table) -> list[dict[str, Any]]:
         return [dict(row) for row in connection.execute(select(table)).mappings()]
 
-    with reading(database.own) as connection:
-        return tuple(map(read, (tables.exposures, tables.event_units, tables.events)))
+    return tuple(map(read, (tables.exposures, tables.event_units, tables.events)))
 
 
 def _begin(database: Database, iterations: Iterable[Iteration]) -> None:

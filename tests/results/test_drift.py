@@ -46,7 +46,7 @@ def test_other_weights_are_told_with_their_shares() -> None:
     found = only(CheckId.CHANGED_MIDRUN, halves(900), run(epochs=told))
     assert (found.level, found.value) == (Level.ERROR, 1)
     assert "weights" in found.sentence
-    assert found.sentence.endswith("to 10.0 %.") or found.sentence.endswith("90.0 %.")
+    assert found.sentence.endswith("control went from 50.0 % to 90.0 %.")
 
 
 def test_closing_and_opening_a_variant_changes_no_weight() -> None:

@@ -117,6 +117,52 @@ def test_a_metric_that_comes_late_is_named(past: Past) -> None:
     assert run_of(past).late_metrics == {"purchase"}
 
 
+def test_what_is_made_primary_late_is_named(past: Past) -> None:
+    roles = {"primary": ["signup"], "secondary": ["clicks"]}
+    past.change(BEGIN, {**TWO, "metrics": roles})
+    past.expose({"bold": 1}, BEGIN + HOUR)
+    roles = {"primary": ["clicks"], "secondary": ["signup"]}
+    past.change(BEGIN + DAY, {**TWO, "metrics": roles})
+    assert run_of(past).late_metrics == {"clicks"}
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        {"guardrail": [{"metric": "refund", "margin": 9.0}]},
+        {"secondary": ["refund"]},
+        {},
+    ],
+    ids=["wider", "demoted", "gone"],
+)
+def test_a_guardrail_of_before_stays(past: Past, later: dict[str, Any]) -> None:
+    guard = {"guardrail": [{"metric": "refund", "margin": 0.05}]}
+    past.change(BEGIN, {**TWO, "metrics": {"primary": ["signup"], **guard}})
+    past.expose({"bold": 1}, BEGIN + HOUR)
+    past.change(BEGIN + DAY, {**TWO, "metrics": {"primary": ["signup"], **later}})
+    run = run_of(past)
+    [kept] = run.experiment.metrics.guardrail
+    assert (kept.metric, kept.margin) == ("refund", 0.05)
+    assert run.experiment.metrics.secondary == ()
+    assert run.changed_metrics == {"refund"}
+
+
+def test_the_analysis_of_before_stays(past: Past) -> None:
+    past.change(BEGIN, TWO)
+    past.expose({"bold": 1}, BEGIN + HOUR)
+    past.change(BEGIN + DAY, {**TWO, "analysis": {"alpha": 0.3}})
+    run = run_of(past)
+    assert run.experiment.analysis.alpha == 0.05
+    assert run.is_plan_changed
+
+
+def test_a_restart_ends_what_it_restarts(past: Past) -> None:
+    past.change(BEGIN, TWO)
+    past.change(BEGIN + DAY, {**TWO, "iteration": 2})
+    assert run_of(past, 1).concluded_at == BEGIN + DAY
+    assert run_of(past, 2).concluded_at is None
+
+
 def test_a_metric_that_changed_or_went_is_named(past: Past) -> None:
     metrics = ["signup", "spent", "clicks"]
     past.change(BEGIN, {**TWO, "metrics": metrics})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -29,7 +30,11 @@ from tests.results.judged import (
     values,
 )
 
+if TYPE_CHECKING:
+    from datetime import datetime
+
 PLAN = {"units": 20_000}
+SAVED = {"primary/signup": 0.25}
 DECIDED = {Reading.BETTER, Reading.WORSE}
 
 hits = st.integers(700, 1_300)
@@ -271,7 +276,10 @@ def test_a_cap_is_told_with_the_effect_it_hides() -> None:
         {"signup": {"control": pair[0], "bold": cut}}, caps={"signup": Cap(250.0)}
     )
     told = look(run(), data, metrics={"signup": {"kind": "sum", "cap": 0.999}})
-    assert "12 units are capped; without the cap +1, +10.0%" in row(told).reason
+    assert (
+        "12 units are capped; without the cap the effect is +1, +10.0 %"
+        in row(told).reason
+    )
     assert told.metrics[0].cap == 250
     assert "signup is capped at 250, which cuts 12 units." in told.notes
 
@@ -303,3 +311,68 @@ def test_roles_are_told_in_their_order() -> None:
         Role.SECONDARY,
         Role.GUARDRAIL,
     ]
+
+
+def capped(highest: float, cut: int) -> Aggregates:
+    """Sum values of which some were cut."""
+    sums = values(20_000, 10, 5)
+    return found(
+        {"revenue": {each: replace(sums, capped=cut) for each in ("control", "bold")}},
+        caps={"revenue": Cap(highest)},
+    )
+
+
+def test_a_final_row_keeps_the_cap_and_the_remark_of_its_day() -> None:
+    experiment = run(metrics="revenue", plan=PLAN)
+    metrics = {"revenue": {"kind": "sum", "cap": 0.99}}
+    first = look(experiment, capped(60, 6), metrics=metrics, final=capped(50, 5))
+    told = look(experiment, capped(70, 7), metrics=metrics, kept=first.kept)
+    assert told.metrics[0].cap == 50
+    assert row(told, "revenue") == row(first, "revenue")
+    assert row(told, "revenue").reason.startswith("10 units are capped")
+
+
+def test_a_final_row_keeps_what_its_covariate_saved() -> None:
+    experiment = run(plan=PLAN)
+    data = signups((10_000, 1_000), (10_000, 1_100))
+    first = look(experiment, data, final=data).kept
+    assert first.final is not None
+    stored = replace(first, final=replace(first.final, reductions=SAVED))
+    assert look(experiment, data, kept=stored).metrics[0].variance_reduction == 0.25
+
+
+def test_a_row_of_the_planned_fixed_test_has_no_fixed_interval_of_now() -> None:
+    then = signups((10_000, 1_000), (10_000, 1_120))
+    experiment = run(plan=PLAN, analysis={"test": "fixed"})
+    told = look(experiment, signups((20_000, 2_000), (20_000, 2_300)), final=then)
+    assert (row(told).basis, row(told).fixed_interval) == (Basis.FIXED, None)
+
+
+def test_winners_under_a_fixed_test_are_compared_at_any_time() -> None:
+    experiment = run(
+        variants=["control", "bold", "calm"], analysis={"test": "fixed"}, days=14
+    )
+    told = look(
+        experiment, signups((110_000, 10_120), (110_000, 10_927), (110_000, 11_827))
+    )
+    pair = told.metrics[0].comparisons[-1]
+    assert (pair.variant, pair.baseline) == ("calm", "bold")
+    assert (row(told).basis, pair.basis) == (Basis.FIXED, Basis.ANY_TIME)
+
+
+@pytest.mark.parametrize(
+    ("first_exposed_at", "at"),
+    [
+        pytest.param(milliseconds(NOW) - 3 * DAY, NOW - timedelta(days=3), id="seen"),
+        pytest.param(None, NOW - timedelta(days=14), id="unseen"),
+    ],
+)
+def test_a_plan_of_unknown_age_is_as_old_as_the_run(
+    first_exposed_at: int | None, at: datetime
+) -> None:
+    experiment = replace(
+        run(plan=PLAN), plan_saved_at=None, first_exposed_at=first_exposed_at
+    )
+    plan = look(experiment, signups((900, 90), (900, 90))).plan
+    assert plan is not None
+    assert plan.saved_at == at

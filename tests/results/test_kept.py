@@ -33,6 +33,8 @@ def kept(effect: float = 0.5) -> Kept:
             samples={
                 "primary/signup": (Sample("bold", 90, 1, effect, None, 0.1, None, 0),)
             },
+            caps={"primary/signup": effect},
+            reductions={"primary/signup": None},
         ),
         decided={"primary/signup": {"bold": AT}},
         first_code=VerdictCode.WINNER,
@@ -68,3 +70,11 @@ def test_another_revision_forgets_what_was_said_and_no_more() -> None:
 
 def test_the_same_revision_keeps_everything() -> None:
     assert kept().for_revision("a1") == kept()
+
+
+def test_a_final_look_of_an_earlier_release_has_no_caps() -> None:
+    told = kept().to_dict()
+    del told["final"]["caps"], told["final"]["reductions"]
+    final = Kept.from_dict(told).final
+    assert final is not None
+    assert (final.caps, final.reductions) == ({}, {})

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flask_abx.results.report import WIDTH, cut, lines, text
+from flask_abx.results.report import WIDTH, cut, day_of, lines, text
 from flask_abx.results.shapes import Reading, VerdictCode
 from flask_abx.results.words import Tone
 from tests.results.shown import (
@@ -125,7 +125,41 @@ def test_an_end_is_told_with_the_days_that_it_took() -> None:
     ended = replace(
         results, status="concluded", ended_at=results.started_at + timedelta(days=20)
     )
-    assert "concluded after 21 days" in text(ended)
+    assert "concluded after 20 days" in text(ended)
+
+
+@pytest.mark.parametrize(
+    ("hours", "is_over", "day"),
+    [
+        *((0, False, 1), (24, False, 2), (335, False, 14)),
+        *((0, True, 1), (336, True, 14), (337, True, 15)),
+    ],
+)
+def test_a_length_is_not_a_day_longer_than_it_was(
+    hours: int,
+    is_over: bool,  # noqa: FBT001 - a parameter of the test
+    day: int,
+) -> None:
+    results = winner()
+    assert results.started_at is not None
+    at = results.started_at + timedelta(hours=hours)
+    ended = replace(results, as_of=at, ended_at=at if is_over else None)
+    assert day_of(ended) == day
+
+
+def test_which_look_it_is_stands_beside_its_time() -> None:
+    results = replace(winner(), looks=14)
+    assert "UTC, look 14" in " ".join(text(results).splitlines()[:2])
+
+
+def test_a_chance_is_told_with_what_it_is_worth() -> None:
+    metric = winner().metrics[0]
+    told = replace(metric.comparisons[0], chance_to_beat=0.983, expected_loss=0.0002)
+    results = replace(winner(), metrics=(replace(metric, comparisons=(told,)),))
+    written = " ".join(text(results, is_detailed=True).split())
+    assert "chance to beat 98.3 %, expected loss" in written
+    assert "neither safe against peeking" in written
+    assert "chance to beat" not in text(results)
 
 
 def test_days_that_are_planned_are_told() -> None:
@@ -221,3 +255,20 @@ def test_two_treatments_are_compared_with_each_other_by_name() -> None:
 
 def test_a_text_that_is_too_long_is_cut() -> None:
     assert (cut("a\nb", 5), cut("abcdef", 5)) == ("a b", "abcd…")
+
+
+def test_what_a_cap_cut_is_told_with_the_figures() -> None:
+    first, *others = winner().metrics
+    told = tuple(
+        replace(each, reason="5 units are capped") for each in first.comparisons
+    )
+    results = replace(winner(), metrics=(replace(first, comparisons=told), *others))
+    written = " ".join(text(results, is_detailed=True).split())
+    assert "; 5 units are capped." in written
+    assert "5 units are capped" not in text(results)
+
+
+def test_where_nothing_was_tested_the_effect_stands_alone() -> None:
+    written = text(TOLD[VerdictCode.TOO_EARLY]())
+    assert "+8.5 %" in written
+    assert "finite" not in written

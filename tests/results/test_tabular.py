@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from flask_abx.results import forest
 from flask_abx.results.shapes import VerdictCode
 from flask_abx.results.tabular import COLUMNS, csv_text, markdown
 from tests.results.shown import SHOWN, harm, hostile, no_data, untrusted, winner
@@ -28,6 +29,30 @@ def test_csv_has_a_line_for_each_metric_and_treatment() -> None:
         ("signup", "primary", "calm"),
         ("revenue", "secondary", "bold"),
     ]
+
+
+def with_a_pair() -> Results:
+    """Compare two treatments with each other, too."""
+    results = harm()
+    first, *others = results.metrics
+    pair = replace(first.comparisons[0], variant="calm", baseline="bold")
+    paired = replace(first, comparisons=(*first.comparisons, pair))
+    return replace(results, metrics=(paired, *others))
+
+
+def test_csv_has_no_line_for_two_treatments() -> None:
+    assert csv_text([with_a_pair()]) == csv_text([harm()])
+
+
+def test_markdown_names_both_of_two_treatments() -> None:
+    assert "| calm/bold |" in markdown(with_a_pair())
+
+
+def test_the_report_names_both_of_two_treatments() -> None:
+    names = {each.variant: each.name for each in harm().variants}
+    told = [row.name for row in forest.rows_of(with_a_pair())]
+    assert told[2] == f"{names['calm']}/{names['bold']}"
+    assert "/" not in "".join([*told[:2], *told[3:]])
 
 
 def test_csv_names_its_columns_even_without_a_line() -> None:

@@ -294,9 +294,36 @@ def test_a_metric_without_direction_is_no_primary() -> None:
     assert told.verdict.code is VerdictCode.NO_PRIMARY
 
 
-def test_a_late_guardrail_decides_nothing() -> None:
+def test_a_late_guardrail_that_is_broken_forbids_a_winner() -> None:
     told = look(run(metrics=GUARDED), guarded(40_000), late=["kept"])
-    assert told.verdict.code is VerdictCode.WINNER
+    assert told.verdict.code is VerdictCode.HARM
+
+
+def test_a_winner_waits_for_a_late_guardrail_too() -> None:
+    told = look(run(metrics=GUARDED), guarded(48_000), late=["kept"])
+    assert told.verdict.code is VerdictCode.UNDECIDED
+
+
+def test_a_guardrail_without_a_margin_is_never_called_kept() -> None:
+    metrics = {"primary": "signup", "guardrail": ["kept"]}
+    verdict = look(run(metrics=metrics), guarded(49_900)).verdict
+    assert verdict.code is VerdictCode.WINNER
+    assert verdict.sentence.endswith("%); whether kept gets worse is unclear.")
+
+
+def test_of_several_guardrails_each_is_told_as_it_reads() -> None:
+    data = guarded(50_000)
+    sums = {**data.sums, "used": data.sums["kept"], "seen": data.sums["kept"]}
+    guardrail = [{"metric": "kept", "margin": 0.05}, "used", "seen"]
+    metrics = {"primary": "signup", "guardrail": guardrail}
+    told = look(
+        run(metrics=metrics),
+        replace(data, sums=sums, failed={"seen": "No such table."}),
+    )
+    assert told.verdict.sentence.endswith(
+        "; kept stays within its margin, whether used gets worse is unclear, "
+        "seen is not judged."
+    )
 
 
 def test_a_metric_that_failed_leaves_nothing_to_decide() -> None:

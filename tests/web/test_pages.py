@@ -56,6 +56,13 @@ def test_whom_the_application_keeps_out_sees_nothing(tmp_path: Path) -> None:
         assert app.test_client().get("/abx/headline").status_code == 403
 
 
+@pytest.mark.parametrize("answer", [False, 0, "", True, "ada"])
+def test_only_an_actor_is_let_in(tmp_path: Path, answer: object) -> None:
+    with looked_app(tmp_path) as app:
+        state_of(app).hooks.access = lambda: answer  # type: ignore[assignment]  # that is the point
+        assert app.test_client().get("/abx/headline").status_code == 403
+
+
 def test_the_gate_may_lead_to_the_login(tmp_path: Path) -> None:
     class Login(HTTPException):
         def get_response(self, *args: object, **kwargs: object) -> object:  # type: ignore[override]  # any response will do

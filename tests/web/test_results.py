@@ -54,8 +54,8 @@ def test_what_is_known_is_not_sent_again(client: FlaskClient) -> None:
     [
         ("prices/results", 404, "no-results-yet"),
         ("nothing/results", 404, "unknown-experiment"),
-        ("headline/results?metric=signups", 404, "no-results-yet"),
-        ("headline/results?by=country", 404, "no-results-yet"),
+        ("headline/results?metric=signups", 404, "unknown-metric"),
+        ("headline/results?by=country", 404, "unknown-dimension"),
         ("headline/results?iteration=2", 404, "no-results-yet"),
         ("headline/results?iteration=x", 400, "bad-iteration"),
     ],

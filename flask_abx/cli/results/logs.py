@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from flask_abx.cli.events.loading import load_files
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flask_abx.events.sql.loading import Refusal
-    from flask_abx.results.shapes import Results
+    from flask_abx.results.shapes import Results, Verdict
     from flask_abx.runtime.state import State
     from flask_abx.stores.database import Database
 
@@ -57,4 +59,16 @@ def results_of_logs(
             f"Left out: {', '.join(left_out)}, for no log has the tables of the "
             "application."
         )
-    return found
+    return replace(found, verdict=_again(found, files, iteration))
+
+
+def _again(results: Results, files: Sequence[Path], iteration: int | None) -> Verdict:
+    """Let the next step read logs too, where it is to ask for the results again."""
+    verdict, command = results.verdict, f"flask abx results {results.experiment}"
+    if not verdict.next_step.startswith(f"{command} "):
+        return verdict
+    parts = [verdict.next_step.removesuffix(" --refresh")]
+    if iteration is not None:
+        parts.append(f"--iteration {iteration}")
+    parts += [f"--log {quote(str(file))}" for file in files]
+    return replace(verdict, next_step=" ".join(parts))

@@ -15,7 +15,7 @@ from flask_abx.cli.application import loaded_state
 from flask_abx.cli.output import fail, harmless, is_json, note
 from flask_abx.cli.results.overview import overview_data, overview_lines, running
 from flask_abx.cli.results.painting import show
-from flask_abx.cli.results.refreshing import Failed, refresh_each
+from flask_abx.cli.results.refreshing import Failed, chances_option, refresh_each
 from flask_abx.errors import UsageError
 from flask_abx.results.charts import forest_svg
 from flask_abx.results.health import check_reading
@@ -41,6 +41,7 @@ class _Asked:
     metric: str | None
     by: str | None
     refresh: bool
+    chances: bool
     iteration: int | None
     form: str
     svg: Path | None
@@ -60,6 +61,7 @@ class _Asked:
 @click.option("--metric", metavar="METRIC", help="One metric, with all its figures.")
 @click.option("--by", metavar="DIMENSION", help="Broken down; it decides nothing.")
 @click.option("--refresh", is_flag=True, help="Compute them anew before.")
+@chances_option
 @click.option(
     "--iteration",
     type=click.IntRange(min=1),
@@ -90,6 +92,8 @@ def results_command(key: str | None, **options: Any) -> None:
     is done by refresh, or with --refresh.
     """
     asked, state = _Asked(**options), loaded_state()
+    if asked.chances and (asked.log or not asked.refresh):
+        raise click.UsageError("--chances are computed: add --refresh, without --log.")
     if key is None:
         _show_all(state, asked)
         return
@@ -110,7 +114,8 @@ def _found(state: State, key: str, asked: _Asked) -> Results:
         whole = results_of_logs(state, key, asked.log, asked.iteration)
         return selected(whole, asked.metric, asked.by, series=True)
     if asked.refresh:
-        refreshed(state, key, iteration=asked.iteration)
+        told = asked.chances
+        refreshed(state, key, iteration=asked.iteration, with_chances=told)
     return stored(
         state,
         key,
@@ -141,7 +146,7 @@ def _show_all(state: State, asked: _Asked) -> None:
     for name in _OF_ONE:
         if getattr(asked, name):
             raise click.UsageError(f"--{name} is about one experiment: name its KEY.")
-    failed = list(_refreshed(state)) if asked.refresh else []
+    failed = list(_refreshed(state, asked)) if asked.refresh else []
     told, form = running(state), asked.written
     known = [each for each in told.values() if each is not None]
     if form == "json":
@@ -156,8 +161,8 @@ def _show_all(state: State, asked: _Asked) -> None:
         fail()
 
 
-def _refreshed(state: State) -> Iterator[Failed]:
-    for each in refresh_each(state, running(state)):
+def _refreshed(state: State, asked: _Asked) -> Iterator[Failed]:
+    for each in refresh_each(state, running(state), with_chances=asked.chances):
         if isinstance(each, Failed):
             note(f"{each.key}: {each.reason} The last numbers stay.")
             yield each

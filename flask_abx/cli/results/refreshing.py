@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from flask_abx.runtime.state import State
 
 _WIDTH = 80
+chances_option = click.option(
+    "--chances",
+    is_flag=True,
+    help="Tell the chance to beat the control, too: not safe against peeking.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +40,10 @@ class Failed:
 
 @click.command("refresh")
 @click.argument("keys", metavar="[KEY]...", nargs=-1)
+@chances_option
 @format_option
 @with_appcontext
-def refresh_command(keys: tuple[str, ...], form: str) -> None:
+def refresh_command(keys: tuple[str, ...], *, chances: bool, form: str) -> None:
     """Compute the results of experiments, and keep them for everyone to read.
 
     Without KEY these are all that run or are paused, and those that have ended since
@@ -47,7 +53,8 @@ def refresh_command(keys: tuple[str, ...], form: str) -> None:
     state = loaded_state()
     # Without a database the first question ends it, rather than each experiment.
     due = tuple(_due(state))
-    done = tuple(refresh_each(state, dict.fromkeys(keys or due)))
+    asked = dict.fromkeys(keys or due)
+    done = tuple(refresh_each(state, asked, with_chances=chances))
     made = [each for each in done if not isinstance(each, Failed)]
     failed = [each for each in done if isinstance(each, Failed)]
     data = {
@@ -61,11 +68,13 @@ def refresh_command(keys: tuple[str, ...], form: str) -> None:
         fail()
 
 
-def refresh_each(state: State, keys: Iterable[str]) -> Iterator[Results | Failed]:
+def refresh_each(
+    state: State, keys: Iterable[str], *, with_chances: bool = False
+) -> Iterator[Results | Failed]:
     """Look at experiments one after the other; one that fails stops no other."""
     for key in keys:
         try:
-            yield refreshed(state, key)
+            yield refreshed(state, key, with_chances=with_chances)
         except Exception as error:
             ended = told(error)
             if ended is None:

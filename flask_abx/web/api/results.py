@@ -7,13 +7,19 @@ from typing import TYPE_CHECKING
 
 from flask import Response, current_app, jsonify, request
 
-from flask_abx.errors import ResultsNotReady, SetupError, UnknownExperiment
+from flask_abx.errors import Missing, ResultsNotReady, SetupError, UnknownExperiment
 from flask_abx.runtime.state import state_of
 from flask_abx.web.access import refusal
 from flask_abx.web.api.problems import problem
 
 if TYPE_CHECKING:
     from flask_abx.results.shapes import Results
+
+_KINDS = {
+    Missing.RESULTS: "no-results-yet",
+    Missing.METRIC: "unknown-metric",
+    Missing.DIMENSION: "unknown-dimension",
+}
 
 
 def show_results(key: str) -> Response:
@@ -48,8 +54,10 @@ def show_results(key: str) -> Response:
         )
     except UnknownExperiment as error:
         return problem(HTTPStatus.NOT_FOUND, "unknown-experiment", str(error))
-    except (ResultsNotReady, SetupError) as error:
-        return problem(HTTPStatus.NOT_FOUND, "no-results-yet", str(error))
+    except ResultsNotReady as error:
+        return problem(HTTPStatus.NOT_FOUND, _KINDS[error.missing], str(error))
+    except SetupError as error:
+        return problem(HTTPStatus.NOT_FOUND, _KINDS[Missing.RESULTS], str(error))
     return _revalidated(found)
 
 

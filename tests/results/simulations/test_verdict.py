@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flask_abx.results.readings import HARM
-from flask_abx.results.shapes import Reading, Role, VerdictCode
+from flask_abx.results.shapes import HARM, Reading, Role, VerdictCode
 from tests.results.simulations.experiments import (
     Course,
     draw,
