@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 
 _MAKES = re.compile(r"CREATE TEMPORARY TABLE (\w+) AS\s", re.ASCII)
 _DROPS = re.compile(r"DROP TABLE IF EXISTS temp\.(\w+)", re.ASCII)
+#: Spark would spell numbers anew, so they are shown to it as texts. No text that is
+#: read has an escaped quote: outside of strings, those that follow are even in number.
+_HIDE = (
+    r"(^|[:,\[])(\s*)(-?[0-9][0-9.eE+-]*)(?=\s*([,}\]]|$))"
+    r'(?=([^"]*"[^"]*")*[^"]*$)',
+    '$1$2"\x7fn$3"',
+)
+_SHOW = ('^"\x7fn(.*)"$', "$1")
 #: Spark reads JSON as it is written from this version on.
 _LEAST = 4
 
@@ -166,15 +174,18 @@ def translated(statement: str, parameters: Sequence[Any] = ()) -> str:
             start = token.end + 1
     whole = "".join([*parts, statement[start:]])
 
+    def call(name: str, *told: Any) -> exp.Anonymous:
+        quoted = (exp.Literal.string(e) if isinstance(e, str) else e for e in told)
+        return exp.Anonymous(this=name, expressions=[*quoted])
+
     def fit(node: Any) -> Any:  # noqa: ANN401 - a part of a statement
         if not isinstance(node, exp.JSONExtract):
             return node
         path = node.expression
         key = path.this if isinstance(path, exp.Literal) else ""
-        read = exp.Anonymous(this="PARSE_JSON", expressions=[node.this])
-        place = exp.Literal.string(_path(key))
-        found = exp.Anonymous(this="VARIANT_GET", expressions=[read, place])
-        return exp.Anonymous(this="TO_JSON", expressions=[found])
+        read = call("PARSE_JSON", call("REGEXP_REPLACE", node.this, *_HIDE))
+        found = call("TO_JSON", call("VARIANT_GET", read, _path(key)))
+        return call("REGEXP_REPLACE", found, *_SHOW)
 
     tree = sqlglot.parse_one(whole, read="duckdb")
     return str(tree.transform(fit).sql("spark"))

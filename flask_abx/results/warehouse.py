@@ -82,18 +82,17 @@ def results_from(
     """
     _check_known(document, key)
     asked = Metrics(document.metrics) if metrics is None else metrics
-    if spark is not None and asked.selects:
+    if spark is not None:
         # The tables of the application are not there.
         document = without_selects(document, key, asked)
-        asked = replace(asked, selects={})
     with opened(source, prefix, spark) as (connection, tables):
-        told = _latest(connection, tables) if as_of is None else _milliseconds(as_of)
+        now = _latest(connection, tables) if as_of is None else _milliseconds(as_of)
         number = iteration or document.experiments[key].iteration
         is_known = run is not None or _has_history(connection, tables, key, number)
         if not is_known and as_of is None:
             _check_open(document, key, number)
         found = look(
-            connection, tables, document, asked, key, now=told, number=number, run=run
+            connection, tables, document, asked, key, now=now, number=number, run=run
         )
     return found if is_known else replace(found, notes=(*found.notes, _UNTOLD))
 
