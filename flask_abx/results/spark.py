@@ -25,11 +25,8 @@ _MAKES = re.compile(r"CREATE TEMPORARY TABLE (\w+) AS\s", re.ASCII)
 _DROPS = re.compile(r"DROP TABLE IF EXISTS temp\.(\w+)", re.ASCII)
 #: Spark would spell numbers anew, so they are shown to it as texts. No text that is
 #: read has an escaped quote: outside of strings, those that follow are even in number.
-_HIDE = (
-    r"(^|[:,\[])(\s*)(-?[0-9][0-9.eE+-]*)(?=\s*([,}\]]|$))"
-    r'(?=([^"]*"[^"]*")*[^"]*$)',
-    '$1$2"\x7fn$3"',
-)
+_NUMBER = r"(^|[:,\[])(\s*)(-?[0-9][0-9.eE+-]*)(?=\s*([,}\]]|$))"
+_HIDE = (_NUMBER + r'(?=([^"]*"[^"]*")*[^"]*$)', '$1$2"\x7fn$3"')
 _SHOW = ('^"\x7fn(.*)"$', "$1")
 #: Spark reads JSON as it is written from this version on.
 _LEAST = 4

@@ -83,6 +83,17 @@ def test_sums_are_the_same(
     assert session.catalog.listTables() == []
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_json_stays_as_it_was_written(
+    session: Any,  # noqa: ANN401 - a session of Spark
+) -> None:
+    text = '{"a":1.0,"b":"x: 1, 2","c":1e+16,"d":null,"e":"1"}'
+    for key, token in (("a", "1.0"), ("b", '"x: 1, 2"'), ("c", "1e+16"), ("e", '"1"')):
+        told = translated("SELECT json_extract(?, ?)", [text, f"/{key}"])
+        assert session.sql(told).collect()[0][0] == token
+
+
 def test_parameters_become_part_of_the_statement() -> None:
     statement = "SELECT '?', ? FROM t WHERE a = ? AND b < ?"
     told = translated(statement, ["it's \\ odd", 3, 0.1])
@@ -93,7 +104,7 @@ def test_parameters_become_part_of_the_statement() -> None:
 
 def test_fields_of_json_are_found_by_their_names() -> None:
     told = translated("SELECT json_extract(text, ?) FROM t", ["/a.b~1c~0"])
-    assert "VARIANT_GET(PARSE_JSON(text), '$[\"a.b/c~\"]')" in told
+    assert told.count("'$[\"a.b/c~\"]'") == 1
 
 
 def test_without_sqlglot_it_says_what_to_install(
