@@ -67,8 +67,10 @@ def demo_command(port: int, visitors: int) -> None:
 
     Everything is in a temporary folder, which is gone when this ends.
     """
-    # Whoever is told to end removes the folder, too.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Whoever is told to end removes the folder, too; a shell that starts this in the
+    # background would have it ignore Ctrl-C.
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.default_int_handler)
     with suppress(KeyboardInterrupt), _served(port, visitors) as server:
         _tell(server)
         server.serve_forever()
