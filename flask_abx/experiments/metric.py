@@ -19,6 +19,9 @@ from flask_abx.experiments.values import (
     UnitType,
 )
 
+#: What of a metric changes only how people read it.
+SHOWN = frozenset({"name", "description", "format", "currency", "decimals"})
+
 
 class Kind(StrEnum):
     """What a metric takes from the events of a unit."""

@@ -11,8 +11,10 @@ from sqlalchemy import func, select
 from flask_abx.errors import DefinitionError
 from flask_abx.experiments.definition import parse_entry
 from flask_abx.experiments.lifecycle import Status
+from flask_abx.experiments.metric import SHOWN
 from flask_abx.experiments.model import Experiment
 from flask_abx.results.iteration import Epoch, Iteration, Pause
+from flask_abx.stores.change import milliseconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,9 +24,6 @@ if TYPE_CHECKING:
     from flask_abx.experiments.metric import Plan
     from flask_abx.experiments.model import Document
     from flask_abx.schema import Tables
-
-#: What of a metric changes only how people read it.
-_SHOWN = {"name", "description", "format", "currency", "decimals"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +159,7 @@ def _started_at(
         return exposed_at
     told = experiment.start_at
     first = min(began)
-    planned = first if told is None else max(first, round(told.timestamp() * 1000))
+    planned = first if told is None else max(first, milliseconds_of(told))
     # A log that was loaded may know of earlier units.
     return planned if exposed_at is None else min(planned, exposed_at)
 
@@ -330,4 +329,4 @@ def _meaning(body: str | None) -> Any:  # noqa: ANN401 - JSON
         return None
     if not isinstance(content, dict):
         return content
-    return {name: value for name, value in content.items() if name not in _SHOWN}
+    return {name: value for name, value in content.items() if name not in SHOWN}

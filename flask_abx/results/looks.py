@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 
 from flask_abx.results.kept import Kept
 from flask_abx.results.shapes import Results
+from flask_abx.stores.change import milliseconds_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -79,7 +80,7 @@ def count_looks(
 def store_look(connection: Connection, tables: Tables, look: Look) -> None:
     """Store a look; it stays as it is."""
     results = look.results
-    table, at = tables.looks, round(results.computed_at.timestamp() * 1000)
+    table, at = tables.looks, milliseconds_of(results.computed_at)
     last = connection.execute(
         select(func.max(table.c.computed_at)).where(
             table.c.experiment == results.experiment,

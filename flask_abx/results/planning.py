@@ -10,7 +10,7 @@ from functools import reduce
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from flask_abx.experiments.metric import AnalysisTest, Direction
+from flask_abx.experiments.metric import SHOWN, AnalysisTest, Direction
 from flask_abx.results.inference import Estimate, Moments, merge
 from flask_abx.results.normal import below, beyond
 from flask_abx.results.power import HYBRID_INFLATION, Design, sample_size
@@ -300,10 +300,9 @@ def revision_of(iteration: Iteration, measures: Sequence[Measure]) -> str:
 
 
 def _told(measure: Measure) -> Iterator[Any]:
-    shown = {"name", "description", "format", "currency", "decimals"}
     yield measure.key
     yield measure.role
     yield measure.margin
     yield measure.margin_abs
-    yield measure.metric.model_dump(mode="json", exclude=shown)
+    yield measure.metric.model_dump(mode="json", exclude=set(SHOWN))
     yield None if measure.select is None else str(measure.select)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from flask_abx.assignment.decide import Person, decide
@@ -15,6 +14,7 @@ from flask_abx.events.records import Event, Exposure, digest_of
 from flask_abx.results.behaviour import deeds
 from flask_abx.results.clearing import SIMULATED
 from flask_abx.results.traffic import visitor_id
+from flask_abx.stores.change import moment_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -112,7 +112,7 @@ class Play:
     def serve_bot(self, name: str) -> None:
         """Let a bot visit: it is served the control, and nothing is recorded."""
         units = {VISITOR: visitor_id(name)}
-        now = _moment(self._season.ended - 1)
+        now = moment_of(self._season.ended - 1)
         for part in self._parts:
             bot = Person(units, purposes=frozenset(part.rule.purposes), is_bot=True)
             self._score.reasons[decide(part.rule, bot, now).reason] += 1
@@ -136,7 +136,7 @@ class _Stay:
 
     def meet(self, part: Part, visit: Visit) -> Exposure | None:
         """Meet an experiment; None where nothing is recorded of it."""
-        rule, now = part.rule, _moment(visit.at)
+        rule, now = part.rule, moment_of(visit.at)
         plain = Person(visit.units, self._guest.facts)
         unit = plain.unit(rule)
         seen = rule.key, visit.units.get(VISITOR), unit
@@ -190,7 +190,7 @@ class _Stay:
 def _event(guest: Guest, deed: Deed, number: int, stay: _Stay) -> Event:
     return Event(
         id=digest_of("event", deed.event, f"{guest.name}:{number}"),
-        at=_moment(deed.at),
+        at=moment_of(deed.at),
         units=deed.units,
         version=SIMULATED,
         name=deed.event,
@@ -212,7 +212,3 @@ def _dimensions(rule: Rule, facts: Mapping[str, object]) -> Mapping[str, str]:
         for name in rule.dimensions
         if (value := facts.get(name)) is not None
     }
-
-
-def _moment(at: int) -> datetime:
-    return datetime.fromtimestamp(at / 1000, UTC)

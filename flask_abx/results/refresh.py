@@ -17,7 +17,7 @@ from flask_abx.results.kept import Kept
 from flask_abx.results.locking import locked
 from flask_abx.results.looks import Look, count_looks, latest_look, store_look
 from flask_abx.results.metrics import measures
-from flask_abx.results.planning import revision_of
+from flask_abx.results.planning import DAY, revision_of
 from flask_abx.results.shapes import SCHEMA_VERSION, Level, Results
 from flask_abx.stores.change import moment_of
 from flask_abx.stores.database import clock, reading, writing
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from flask_abx.results.metrics import Measure
     from flask_abx.results.sums import Aggregates
     from flask_abx.schema import Tables
-
-_DAY = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +228,7 @@ def _last_planned(
     if plan.days is not None:
         if run.started_at is None:
             return None
-        return run.started_at + plan.days * _DAY, ""
+        return run.started_at + plan.days * DAY, ""
     units = plan.units or kept.plan_units
     return None if units is None else nth_unit(connection, tables, run, units)
 

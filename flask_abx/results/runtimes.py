@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from flask_abx.experiments.lifecycle import Status
 from flask_abx.results.checkup import fine, length_of, skipped, told_limit
-from flask_abx.results.planning import DAY
+from flask_abx.results.planning import DAY, milliseconds_of
 from flask_abx.results.shapes import CheckId, HealthCheck, Level, VerdictCode
 from flask_abx.results.wording import count, day, percent, plural, things
 from flask_abx.results.words import VERDICTS
@@ -171,7 +171,7 @@ def _last_moment(checkup: Checkup) -> tuple[int | None, str]:
     """Give the moment at which it should end, the earliest, and what that is."""
     run, told = checkup.iteration, []
     if run.experiment.end_at is not None:
-        at = round(run.experiment.end_at.timestamp() * 1000)
+        at = milliseconds_of(run.experiment.end_at)
         told.append((at, "The end that was set"))
     is_planned = run.plan is not None and run.is_plan_valid
     if is_planned and run.started_at is not None and run.plan and run.plan.days:

@@ -11,7 +11,7 @@ from flask_abx.results.crowd import reach
 from flask_abx.results.sums import Cap, Sums, added
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from sqlalchemy import ColumnElement, RowMapping
 
@@ -276,11 +276,3 @@ def _is_hidden(n: int, total: float, squares: float) -> bool:
         return False
     variance = (squares - total * total / n) / (n - 1)
     return squares > _KAPPA * n * variance
-
-
-def by_reach(measures: Sequence[Measure]) -> dict[int, list[int]]:
-    """Group the places of metrics by how far they look ahead."""
-    found: dict[int, list[int]] = {}
-    for index, measure in enumerate(measures):
-        found.setdefault(reach(measure), []).append(index)
-    return found

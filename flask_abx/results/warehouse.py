@@ -26,6 +26,7 @@ from flask_abx.results.logs import without_selects
 from flask_abx.results.refresh import Metrics, look
 from flask_abx.results.spark import spark_connected
 from flask_abx.schema import Tables, make_tables
+from flask_abx.stores.change import milliseconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -86,7 +87,7 @@ def results_from(
         # The tables of the application are not there.
         document = without_selects(document, key, asked)
     with opened(source, prefix, spark) as (connection, tables):
-        now = _latest(connection, tables) if as_of is None else _milliseconds(as_of)
+        now = _latest(connection, tables) if as_of is None else milliseconds_of(as_of)
         number = iteration or document.experiments[key].iteration
         is_known = run is not None or _has_history(connection, tables, key, number)
         if not is_known and as_of is None:
@@ -223,10 +224,6 @@ def _latest(connection: Connection, tables: Tables) -> int:
     columns = (tables.exposures.c.first_at, tables.event_units.c.at)
     found = (connection.execute(select(func.max(each))).scalar() for each in columns)
     return max((int(each) + 1 for each in found if each is not None), default=0)
-
-
-def _milliseconds(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)
 
 
 def _has_history(connection: Connection, tables: Tables, key: str, number: int) -> bool:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.databases import ENGINES, fresh_database
 from tests.events.sql.ground import Ground
+from tests.events.sql.people import Rows
 from tests.stores.places import database_at, empty
 
 if TYPE_CHECKING:
@@ -24,6 +25,13 @@ def stored_in(
     folder = tmp_path_factory.mktemp("database")
     with fresh_database(request.param, folder) as url, database_at(url) as database:
         yield database
+
+
+@pytest.fixture
+def rows(stored_in: Database) -> Iterator[Rows]:
+    """Write rows, and leave none behind."""
+    yield Rows(stored_in)
+    empty(stored_in)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy.exc import DBAPIError
@@ -17,32 +16,10 @@ from flask_abx.events.sql.retrying import retried
 from flask_abx.events.sql.storing import Stored, store
 from flask_abx.stores.change import moment_of
 from flask_abx.stores.database import writing
-from tests.databases import ENGINES, fresh_database
 from tests.events.sql.people import ANNAS, BENS, Rows, two_people
-from tests.stores.places import database_at, empty
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from flask_abx.stores.database import Database
 
 ANNA = Unit("user", "anna")
 HER_BROWSER = Unit("visitor", ANNAS)
-
-
-@pytest.fixture(scope="module", params=ENGINES)
-def database(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Database]:
-    folder = tmp_path_factory.mktemp("erasing")
-    with fresh_database(request.param, folder) as url, database_at(url) as database:
-        yield database
-
-
-@pytest.fixture
-def rows(database: Database) -> Iterator[Rows]:
-    yield Rows(database)
-    empty(database)
 
 
 def erased(rows: Rows, unit: Unit = ANNA) -> Erased:

@@ -4,33 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 from flask_abx.events.sql import purging
 from flask_abx.events.sql.purging import Old, find_old, purge_events, purge_exposures
-from tests.databases import ENGINES, fresh_database
 from tests.events.sql.people import ANNAS, NOON, Rows
-from tests.stores.places import database_at, empty
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from flask_abx.stores.database import Database
-
-
-@pytest.fixture(scope="module", params=ENGINES)
-def database(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Database]:
-    folder = tmp_path_factory.mktemp("purging")
-    with fresh_database(request.param, folder) as url, database_at(url) as database:
-        yield database
-
-
-@pytest.fixture
-def rows(database: Database) -> Iterator[Rows]:
-    yield Rows(database)
-    empty(database)
+    import pytest
 
 
 def purged(rows: Rows) -> list[int]:

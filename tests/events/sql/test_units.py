@@ -2,38 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from flask_abx.assignment.decision import Unit
 from flask_abx.events.records import digest_of
 from flask_abx.events.sql.units import Holdings, Person, find_person, holdings_of
-from tests.databases import ENGINES, fresh_database
 from tests.events.sql.people import ANNAS, BENS, NOON, Rows, two_people
-from tests.stores.places import database_at, empty
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from flask_abx.stores.database import Database
 
 ANNA = Unit("user", "anna")
-
-
-@pytest.fixture(scope="module", params=ENGINES)
-def database(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Database]:
-    folder = tmp_path_factory.mktemp("units")
-    with fresh_database(request.param, folder) as url, database_at(url) as database:
-        yield database
-
-
-@pytest.fixture
-def rows(database: Database) -> Iterator[Rows]:
-    yield Rows(database)
-    empty(database)
 
 
 def held(rows: Rows, unit: Unit) -> Holdings:
