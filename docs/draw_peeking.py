@@ -9,11 +9,11 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
-from flask_abx.results.drawing import chart, line, marker, tag, text
-from flask_abx.results.normal import beyond
-from flask_abx.results.scales import Scale
+from flask_abx.results.figures.normal import beyond
 from flask_abx.results.sequential import anytime_multiplier
-from flask_abx.results.wording import count, percent, typeset
+from flask_abx.results.showing.drawing import chart, line, marker, tag, text
+from flask_abx.results.showing.scales import Scale
+from flask_abx.results.telling.wording import count, percent, typeset
 
 PICTURE = Path(__file__).parent / "_static" / "peeking.svg"
 ALPHA, LOOKS, UNITS, RUNS = 0.05, 20, 2_000, 200_000

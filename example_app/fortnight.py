@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from flask_abx.errors import SetupError
 from flask_abx.experiments.lifecycle import Action
-from flask_abx.results.scenario import Scenario, Simulation
-from flask_abx.results.simulating import simulate
+from flask_abx.results.simulation.scenario import Scenario, Simulation
+from flask_abx.results.simulation.simulating import simulate
 from flask_abx.runtime.results import latest, metrics_of, refreshed
 from flask_abx.stores.change import Author, moment_of
 from flask_abx.stores.database import clock, reading
@@ -16,8 +16,8 @@ from flask_abx.stores.database import clock, reading
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from flask_abx.results.scenario import Simulated
     from flask_abx.results.shapes import Results
+    from flask_abx.results.simulation.scenario import Simulated
     from flask_abx.runtime.state import State
 
 DAYS = 14

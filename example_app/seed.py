@@ -21,7 +21,7 @@ from flask_abx.stores.change import Author
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flask_abx.results.scenario import Simulated
+    from flask_abx.results.simulation.scenario import Simulated
     from flask_abx.runtime.state import State
 
 DEFINITIONS = Path(__file__).with_name("experiments.toml")

@@ -19,8 +19,8 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from flask_abx.cli.database import make_missing
 from flask_abx.cli.events.progress import progress_bar
 from flask_abx.errors import UsageError
-from flask_abx.results.scenario import Scenario, Simulation
-from flask_abx.results.simulating import simulate
+from flask_abx.results.simulation.scenario import Scenario, Simulation
+from flask_abx.results.simulation.simulating import simulate
 from flask_abx.runtime.results import metrics_of, refreshed
 from flask_abx.runtime.state import state_of
 from flask_abx.stores.recording import Recording

@@ -15,9 +15,9 @@ from flask_abx.cli.experiments import find
 from flask_abx.cli.output import format_option, table, write
 from flask_abx.cli.sizing import MDE, Asked, check, sized_of
 from flask_abx.experiments.metric import AnalysisTest
-from flask_abx.results import wording
-from flask_abx.results.sizing import effect_of
-from flask_abx.results.survey import Source
+from flask_abx.results.plans.sizing import effect_of
+from flask_abx.results.plans.survey import Source
+from flask_abx.results.telling import wording
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,10 +16,10 @@ from flask_abx.cli.events.progress import progress_bar
 from flask_abx.cli.experiments import find
 from flask_abx.cli.output import format_option, note, table, write
 from flask_abx.errors import ResultsNotReady, UsageError
-from flask_abx.results import wording
-from flask_abx.results.peeks import false_wins_svg
-from flask_abx.results.replaying import LEAST_DAYS, LEAST_SPLIT, replayed
-from flask_abx.results.slots import history_of
+from flask_abx.results.replay.replaying import LEAST_DAYS, LEAST_SPLIT, replayed
+from flask_abx.results.replay.slots import history_of
+from flask_abx.results.showing.peeks import false_wins_svg
+from flask_abx.results.telling import wording
 from flask_abx.runtime.results import metrics_of
 from flask_abx.stores.database import clock, reading
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from flask_abx.experiments.model import Experiment
-    from flask_abx.results.replaying import Replay
-    from flask_abx.results.slots import History
+    from flask_abx.results.replay.replaying import Replay
+    from flask_abx.results.replay.slots import History
     from flask_abx.runtime.state import State
 
 _WIDTH = 80

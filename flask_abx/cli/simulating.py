@@ -15,9 +15,9 @@ from flask_abx.cli.events.progress import progress_bar
 from flask_abx.cli.experiments import find
 from flask_abx.cli.output import counted, format_option, write
 from flask_abx.events.records import stamp
-from flask_abx.results.clearing import clear
-from flask_abx.results.scenario import Scenario, Simulation
-from flask_abx.results.simulating import simulate
+from flask_abx.results.simulation.clearing import clear
+from flask_abx.results.simulation.scenario import Scenario, Simulation
+from flask_abx.results.simulation.simulating import simulate
 from flask_abx.runtime.results import metrics_of
 from flask_abx.runtime.state import state_of
 from flask_abx.stores.change import moment_of
@@ -27,8 +27,8 @@ from flask_abx.stores.recording import Recording
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flask_abx.results.clearing import Cleared
-    from flask_abx.results.scenario import Simulated
+    from flask_abx.results.simulation.clearing import Cleared
+    from flask_abx.results.simulation.scenario import Simulated
     from flask_abx.stores.database import Database
 
 _MOST_UNITS = 10_000_000

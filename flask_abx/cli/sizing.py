@@ -10,9 +10,9 @@ import click
 from flask_abx.errors import ResultsNotReady, SetupError, UsageError
 from flask_abx.experiments.faults import suggestion
 from flask_abx.experiments.metric import Direction, MetricRoles
-from flask_abx.results.history import read_iteration
+from flask_abx.results.looks.history import read_iteration
 from flask_abx.results.metrics import measures
-from flask_abx.results.sizing import (
+from flask_abx.results.plans.sizing import (
     PLACES,
     Baseline,
     Pace,
@@ -24,15 +24,15 @@ from flask_abx.results.sizing import (
     pairs_of,
     sizes,
 )
-from flask_abx.results.survey import Known, Source, Survey, survey
+from flask_abx.results.plans.survey import Known, Source, Survey, survey
 from flask_abx.runtime.results import metrics_of
 from flask_abx.stores.database import clock, reading
 
 if TYPE_CHECKING:
     from flask_abx.experiments.model import Experiment
-    from flask_abx.results.iteration import Iteration
+    from flask_abx.results.looks.iteration import Iteration
     from flask_abx.results.metrics import Measure
-    from flask_abx.results.sizing import Size
+    from flask_abx.results.plans.sizing import Size
     from flask_abx.runtime.state import State
 
 _DAY = 86_400_000

@@ -8,25 +8,25 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from flask_abx.results import asking, daily
-from flask_abx.results.cohort import per_unit, steps
-from flask_abx.results.crowd import Crowd, Reader, Source
-from flask_abx.results.dialects import Words
-from flask_abx.results.scans import OTHER, Found, Scanner, value_of
-from flask_abx.results.selects import MetricFailed, kept_rows
-from flask_abx.results.sums import Aggregates, Group, Sums
-from flask_abx.results.temporary import scratch
+from flask_abx.results.scanning import asking, daily
+from flask_abx.results.scanning.cohort import per_unit, steps
+from flask_abx.results.scanning.crowd import Crowd, Reader, Source
+from flask_abx.results.scanning.dialects import Words
+from flask_abx.results.scanning.scans import OTHER, Found, Scanner, value_of
+from flask_abx.results.scanning.selects import MetricFailed, kept_rows
+from flask_abx.results.scanning.sums import Aggregates, Group, Sums
+from flask_abx.results.scanning.temporary import scratch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from sqlalchemy import Connection
 
-    from flask_abx.results.daily import Calendar
-    from flask_abx.results.iteration import Iteration
+    from flask_abx.results.looks.iteration import Iteration
     from flask_abx.results.metrics import Measure
-    from flask_abx.results.sums import Cap, Day, Exposed
-    from flask_abx.results.temporary import Scratch
+    from flask_abx.results.scanning.daily import Calendar
+    from flask_abx.results.scanning.sums import Cap, Day, Exposed
+    from flask_abx.results.scanning.temporary import Scratch
     from flask_abx.schema import Tables
 
 #: Later than any exposure.

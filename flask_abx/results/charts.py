@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flask_abx.results import wording
-from flask_abx.results.drawing import chart, hue, line, marker, shortened, tag, text
-from flask_abx.results.forest import forest_svg
-from flask_abx.results.scales import Scale
-from flask_abx.results.trend import effect_svg
+from flask_abx.results.showing.drawing import (
+    chart,
+    hue,
+    line,
+    marker,
+    shortened,
+    tag,
+    text,
+)
+from flask_abx.results.showing.forest import forest_svg
+from flask_abx.results.showing.scales import Scale
+from flask_abx.results.showing.trend import effect_svg
+from flask_abx.results.telling import wording
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

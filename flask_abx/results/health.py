@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flask_abx.results import arrivals, drift, extremes, runtimes, splits
-from flask_abx.results.checkup import Checkup
-from flask_abx.results.gates import skews as waiting
-from flask_abx.results.planning import milliseconds_of
+from flask_abx.results.checks import arrivals, drift, extremes, runtimes, splits
+from flask_abx.results.checks.checkup import Checkup
+from flask_abx.results.judgement.gates import skews as waiting
+from flask_abx.results.judgement.planning import milliseconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from flask_abx.results.iteration import Iteration
+    from flask_abx.results.looks.iteration import Iteration
     from flask_abx.results.metrics import Measure
+    from flask_abx.results.scanning.sums import Aggregates
     from flask_abx.results.shapes import HealthCheck, Results
-    from flask_abx.results.sums import Aggregates
 
 _CHECKS: tuple[Callable[[Checkup], Iterator[HealthCheck]], ...] = (
     splits.srm,

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flask_abx.results.inputs import (
+from flask_abx.results.figures.inputs import (
     Side,
     at_least,
     expected_shares,
@@ -18,7 +18,7 @@ from flask_abx.results.inputs import (
     level_of_side,
     positive,
 )
-from flask_abx.results.moments import (
+from flask_abx.results.figures.moments import (
     Adjustment,
     CupedSums,
     Moments,
@@ -29,9 +29,14 @@ from flask_abx.results.moments import (
     moments,
     ratio,
 )
-from flask_abx.results.multiplicity import benjamini_hochberg, bonferroni, holm
-from flask_abx.results.normal import below, beyond, density
-from flask_abx.results.skewness import CubeSums, RatioCubeSums, linearised, skewness
+from flask_abx.results.figures.multiplicity import benjamini_hochberg, bonferroni, holm
+from flask_abx.results.figures.normal import below, beyond, density
+from flask_abx.results.figures.skewness import (
+    CubeSums,
+    RatioCubeSums,
+    linearised,
+    skewness,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from flask_abx.errors import UsageError
-from flask_abx.results.inputs import (
+from flask_abx.results.figures.inputs import (
     Side,
     at_least,
     finite,
@@ -14,7 +14,7 @@ from flask_abx.results.inputs import (
     level_of_side,
     positive,
 )
-from flask_abx.results.normal import below, beyond
+from flask_abx.results.figures.normal import below, beyond
 
 # What looking at any time costs, in units, at a power of 0.8: simulated on the sequence
 # of `sequential.anytime_multiplier` with 20 looks (power .72 at 1.5 times the units of

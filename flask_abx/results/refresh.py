@@ -11,13 +11,13 @@ from sqlalchemy import func, select
 from flask_abx.experiments.metric import AnalysisTest
 from flask_abx.results import health
 from flask_abx.results.aggregate import aggregate, nth_unit
-from flask_abx.results.history import read_iteration
-from flask_abx.results.judging import judge
-from flask_abx.results.kept import Kept
-from flask_abx.results.locking import locked
-from flask_abx.results.looks import Look, count_looks, latest_look, store_look
+from flask_abx.results.judgement.judging import judge
+from flask_abx.results.judgement.planning import DAY, revision_of
+from flask_abx.results.looks.history import read_iteration
+from flask_abx.results.looks.kept import Kept
+from flask_abx.results.looks.locking import locked
+from flask_abx.results.looks.stored import Look, count_looks, latest_look, store_look
 from flask_abx.results.metrics import measures
-from flask_abx.results.planning import DAY, revision_of
 from flask_abx.results.shapes import SCHEMA_VERSION, Level, Results
 from flask_abx.stores.change import moment_of
 from flask_abx.stores.database import clock, reading, writing
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
     from flask_abx.experiments.metric import Metric, Plan
     from flask_abx.experiments.model import Document
-    from flask_abx.results.iteration import Iteration
+    from flask_abx.results.looks.iteration import Iteration
     from flask_abx.results.metrics import Measure
-    from flask_abx.results.sums import Aggregates
+    from flask_abx.results.scanning.sums import Aggregates
     from flask_abx.schema import Tables
 
 

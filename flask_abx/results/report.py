@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeAlias
 
-from flask_abx.results import wording, words
-from flask_abx.results.bars import Axis
-from flask_abx.results.forest import rows_of
 from flask_abx.results.shapes import Level, Reading, VerdictCode
-from flask_abx.results.words import Tone
+from flask_abx.results.showing.bars import Axis
+from flask_abx.results.showing.forest import rows_of
+from flask_abx.results.telling import wording, words
+from flask_abx.results.telling.words import Tone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from flask_abx.results.forest import Row
     from flask_abx.results.shapes import HealthCheck, Results
+    from flask_abx.results.showing.forest import Row
 
 WIDTH = 80
 _LEAST_AXIS = 18

@@ -7,7 +7,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from flask_abx.errors import UsageError
-from flask_abx.results.inputs import Side, expected_shares, level_of_side, positive
+from flask_abx.results.figures.inputs import (
+    Side,
+    expected_shares,
+    level_of_side,
+    positive,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -387,7 +387,7 @@ class Results:
     def to_html(self) -> str:
         """Write the whole report as one page that needs nothing else."""
         # Who never asks for the page does not load what draws it.
-        from flask_abx.results.page import page
+        from flask_abx.results.showing.page import page
 
         return page(self)
 

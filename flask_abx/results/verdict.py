@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from flask_abx.experiments.metric import Direction
-from flask_abx.results.planning import DAY, is_planned, milliseconds_of
+from flask_abx.results.judgement.planning import DAY, is_planned, milliseconds_of
 from flask_abx.results.shapes import HARM, Reading, Role, Verdict, VerdictCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from flask_abx.results.iteration import Iteration
-    from flask_abx.results.kept import Kept
+    from flask_abx.results.looks.iteration import Iteration
+    from flask_abx.results.looks.kept import Kept
     from flask_abx.results.shapes import CheckId, Comparison, MetricResult, SamplePlan
 
 #: So long a winner may wait for its guardrails without a plan.
@@ -212,7 +212,7 @@ def verdict_of(case: Case, found: Ruling, best: str | None) -> Verdict:
         found: The rule that applies.
         best: The winner that beats each other one.
     """
-    from flask_abx.results.saying import next_step, sentence
+    from flask_abx.results.telling.saying import next_step, sentence
 
     return Verdict(
         code=found.code,

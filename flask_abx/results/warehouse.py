@@ -20,11 +20,11 @@ from sqlalchemy import (
 
 from flask_abx.errors import SetupError, UnknownExperiment, UsageError
 from flask_abx.experiments.faults import suggestion
-from flask_abx.results.exported import read_folder
-from flask_abx.results.foreign import connected
+from flask_abx.results.engines.exported import read_folder
+from flask_abx.results.engines.foreign import connected
+from flask_abx.results.engines.spark import spark_connected
 from flask_abx.results.logs import without_selects
 from flask_abx.results.refresh import Metrics, look
-from flask_abx.results.spark import spark_connected
 from flask_abx.schema import Tables, make_tables
 from flask_abx.stores.change import milliseconds_of
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from flask_abx.experiments.model import Document
-    from flask_abx.results.iteration import Iteration
+    from flask_abx.results.looks.iteration import Iteration
     from flask_abx.results.shapes import Results
 
 #: Without these there is nothing to add up.
@@ -70,7 +70,7 @@ def results_from(
         iteration: Which of its runs; None is the current one.
         as_of: The moment up to which is counted, which the data must cover; None for
             that of the latest row.
-        run: What is known of the run, as `flask_abx.results.history.read_iteration`
+        run: What is known of the run, as `results.looks.history.read_iteration`
             reads it from the database of the application; None for what the tables
             tell. An export has no history of changes, so a plan counts only with it.
         prefix: What the names of the tables begin with.

@@ -10,9 +10,9 @@ from flask_abx.errors import Missing, ResultsNotReady, SetupError, UnknownExperi
 from flask_abx.experiments.faults import suggestion
 from flask_abx.experiments.metric import Kind
 from flask_abx.results.health import check_reading
-from flask_abx.results.looks import all_looks, latest_look
+from flask_abx.results.judgement.remarks import BREAKDOWN
+from flask_abx.results.looks.stored import all_looks, latest_look
 from flask_abx.results.refresh import Metrics, refresh
-from flask_abx.results.remarks import BREAKDOWN
 from flask_abx.stores.config import ConfigStore
 from flask_abx.stores.database import reading
 from flask_abx.stores.recording import Recording

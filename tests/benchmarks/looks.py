@@ -13,7 +13,7 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 
 from flask_abx import ABX
-from flask_abx.results.backdating import backdate
+from flask_abx.results.simulation.backdating import backdate
 from flask_abx.runtime.results import refreshed, stored
 from flask_abx.runtime.state import state_of
 from flask_abx.stores.database import writing

@@ -9,8 +9,8 @@ from statistics import median
 from time import process_time_ns
 
 from flask_abx.experiments.metric import Kind, Metric
-from flask_abx.results.judging import judge
-from flask_abx.results.kept import Kept
+from flask_abx.results.judgement.judging import judge
+from flask_abx.results.looks.kept import Kept
 from flask_abx.results.metrics import measures
 from tests.benchmarks.report import Row
 from tests.benchmarks.timing import quiet

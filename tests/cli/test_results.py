@@ -13,9 +13,9 @@ import pytest
 
 from flask_abx.cli.results import refreshing
 from flask_abx.errors import ChangeRefused
-from flask_abx.results.kept import Kept
-from flask_abx.results.looks import Look, store_look
-from flask_abx.results.remarks import BREAKDOWN
+from flask_abx.results.judgement.remarks import BREAKDOWN
+from flask_abx.results.looks.kept import Kept
+from flask_abx.results.looks.stored import Look, store_look
 from flask_abx.results.shapes import Results, VerdictCode
 from flask_abx.stores.database import writing
 from tests.cli.people import database_of

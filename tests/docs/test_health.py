@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from flask_abx.results import CheckId
-from flask_abx.results.words import CHECKS
+from flask_abx.results.telling.words import CHECKS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "health.md"
 

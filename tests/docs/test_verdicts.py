@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flask_abx.results import Reading, VerdictCode
-from flask_abx.results.words import READINGS
+from flask_abx.results.telling.words import READINGS
 from tests.docs.blocks import blocks_of
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -29,7 +29,7 @@ _LOADED = (
     "flask_abx.cli.lifecycle",
     "flask_abx.cli.results.reading",
     "flask_abx.results.aggregate",
-    "flask_abx.results.page",
+    "flask_abx.results.showing.page",
     "flask_abx.stores.sql",
     "flask_migrate",
     "alembic.command",

@@ -7,12 +7,12 @@ from fractions import Fraction
 from itertools import combinations_with_replacement
 from typing import TYPE_CHECKING, Any
 
-from flask_abx.results.sums import Sums
+from flask_abx.results.scanning.sums import Sums
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from flask_abx.results.sums import Day, Group
+    from flask_abx.results.scanning.sums import Day, Group
 
 _COUNTS = ("n", "immature", "nonzero", "capped", "history", "bad")
 

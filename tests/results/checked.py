@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 from flask_abx.experiments.metric import Metric
 from flask_abx.results.health import check
 from flask_abx.results.metrics import measures
-from flask_abx.results.sums import Aggregates, Exposed, Group
+from flask_abx.results.scanning.sums import Aggregates, Exposed, Group
 from tests.results.judged import NOW, conversions, found, milliseconds, run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from flask_abx.results.iteration import Iteration
+    from flask_abx.results.looks.iteration import Iteration
+    from flask_abx.results.scanning.sums import Sums
     from flask_abx.results.shapes import CheckId, HealthCheck
-    from flask_abx.results.sums import Sums
 
 HOUR = 3_600_000
 AT = milliseconds(NOW)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from flask_abx.results.scenario import Scenario, Simulation
-from flask_abx.results.simulating import simulate
+from flask_abx.results.simulation.scenario import Scenario, Simulation
+from flask_abx.results.simulation.simulating import simulate
 from flask_abx.runtime.state import state_of
 from flask_abx.stores.change import Author
 from flask_abx.stores.database import reading
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from flask import Flask
     from sqlalchemy import Row
 
-    from flask_abx.results.scenario import Simulated
+    from flask_abx.results.simulation.scenario import Simulated
     from flask_abx.stores.database import Database
 
 #: A Monday at noon, long before whatever is defined here.

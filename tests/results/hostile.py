@@ -19,7 +19,7 @@ from flask_abx.events.sql.loading import Loader
 from flask_abx.experiments.definition import canonical_json
 from flask_abx.experiments.metric import Metric
 from flask_abx.experiments.model import Experiment
-from flask_abx.results.iteration import Epoch, Iteration, Pause
+from flask_abx.results.looks.iteration import Epoch, Iteration, Pause
 from flask_abx.results.metrics import measures
 from flask_abx.stores.database import reading, writing
 from tests.results.hostile_log import write

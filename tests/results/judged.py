@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from flask_abx.experiments.metric import Metric, Plan
 from flask_abx.experiments.model import Experiment
-from flask_abx.results.iteration import Epoch, Iteration
-from flask_abx.results.judging import Judged, judge
-from flask_abx.results.kept import Kept
+from flask_abx.results.judgement.judging import Judged, judge
+from flask_abx.results.looks.iteration import Epoch, Iteration
+from flask_abx.results.looks.kept import Kept
 from flask_abx.results.metrics import measures
-from flask_abx.results.sums import Aggregates, Cap, Exposed, Group, Sums
+from flask_abx.results.scanning.sums import Aggregates, Cap, Exposed, Group, Sums
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

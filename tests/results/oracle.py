@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from zoneinfo import ZoneInfo
 
 from flask_abx.experiments.metric import Kind, Mixed, PartOf
-from flask_abx.results.sums import Aggregates, Cap, Day, Exposed, Group, Sums
+from flask_abx.results.scanning.sums import Aggregates, Cap, Day, Exposed, Group, Sums
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from flask_abx.results.iteration import Iteration
+    from flask_abx.results.looks.iteration import Iteration
     from flask_abx.results.metrics import Measure, Part
 
     Row: TypeAlias = Mapping[str, Any]

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import inspect, text
 
 from flask_abx.results.aggregate import aggregate
-from flask_abx.results.sums import Cap, Exposed, Group
+from flask_abx.results.scanning.sums import Cap, Exposed, Group
 from tests.results.tilled import DAY, HOUR, START
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from flask_abx.results.figures.normal import beyond
 from flask_abx.results.inference import (
     CupedSums,
     Estimate,
@@ -32,7 +33,6 @@ from flask_abx.results.inference import (
     ratio,
     srm_chi2,
 )
-from flask_abx.results.normal import beyond
 from flask_abx.results.power import (
     Design,
     false_positive_risk,

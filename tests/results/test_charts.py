@@ -11,9 +11,9 @@ import pytest
 
 from flask_abx.errors import UsageError
 from flask_abx.results.charts import effect_svg, forest_svg, split_bar, split_svg
-from flask_abx.results.drawing import hue, letter, marker
 from flask_abx.results.inference import Interval
 from flask_abx.results.shapes import Reading
+from flask_abx.results.showing.drawing import hue, letter, marker
 from tests.results.shown import (
     SHOWN,
     by_country,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from flask_abx.results.checkup import length_of, told_p
+from flask_abx.results.checks.checkup import length_of, told_p
 from flask_abx.results.health import check_reading
 from flask_abx.results.shapes import CheckId, Level
 from tests.results.checked import AT, HOUR, every, halves, hits, units

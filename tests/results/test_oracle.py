@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flask_abx.results.aggregate import aggregate
-from flask_abx.results.sums import Aggregates, Cap, Exposed, Group, Sums
+from flask_abx.results.scanning.sums import Aggregates, Cap, Exposed, Group, Sums
 from flask_abx.stores.database import reading
 from tests.databases import ENGINES, fresh_database
 from tests.results.agreement import differences, different_days, moments

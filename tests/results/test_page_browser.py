@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from flask_abx.results.charts import forest_svg
-from flask_abx.results.page import list_page, page, style_hash
+from flask_abx.results.showing.page import list_page, page, style_hash
 from tests.results.shown import (
     SHOWN,
     crowded,

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from flask_abx.results import Basis, Level, Reading, Results, VerdictCode
-from flask_abx.results.looks import all_looks, latest_look
+from flask_abx.results.looks.stored import all_looks, latest_look
 from flask_abx.results.refresh import Metrics, refresh
 from flask_abx.stores.database import reading
 from tests.databases import ENGINES, fresh_database
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from flask_abx.results.kept import Kept
+    from flask_abx.results.looks.kept import Kept
 
 TWO: dict[str, Any] = {"variants": ["control", "bold"], "metrics": ["signup"]}
 #: Of so many in each variant, so many sign up.

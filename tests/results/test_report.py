@@ -17,7 +17,7 @@ import pytest
 
 from flask_abx.results.report import WIDTH, cut, day_of, lines, text
 from flask_abx.results.shapes import Reading, VerdictCode
-from flask_abx.results.words import Tone
+from flask_abx.results.telling.words import Tone
 from tests.results.shown import (
     SHOWN,
     crowded,

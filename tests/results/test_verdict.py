@@ -22,8 +22,8 @@ from tests.results.judged import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from flask_abx.results.judging import Judged
-    from flask_abx.results.sums import Aggregates
+    from flask_abx.results.judgement.judging import Judged
+    from flask_abx.results.scanning.sums import Aggregates
 
 BETTER = (110_000, 10_727)
 WORSE = (110_000, 9_300)

@@ -11,9 +11,9 @@ from sqlalchemy import event, text
 from flask_abx.experiments.metric import Metric
 from flask_abx.experiments.model import Experiment
 from flask_abx.results.aggregate import aggregate, nth_unit
-from flask_abx.results.iteration import Iteration
+from flask_abx.results.looks.iteration import Iteration
 from flask_abx.results.metrics import measures
-from flask_abx.results.sums import Group, Sums
+from flask_abx.results.scanning.sums import Group, Sums
 from flask_abx.stores.database import reading, writing
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from flask_abx.results.metrics import Measure
-    from flask_abx.results.sums import Aggregates
+    from flask_abx.results.scanning.sums import Aggregates
     from flask_abx.stores.database import Database
 
 #: Midnight in UTC.

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from flask_abx.experiments.metric import Metric
 from flask_abx.results import health
-from flask_abx.results.judging import judge
-from flask_abx.results.kept import Kept
+from flask_abx.results.judgement.judging import judge
+from flask_abx.results.looks.kept import Kept
 from flask_abx.results.metrics import measures
 from flask_abx.results.shapes import SCHEMA_VERSION, Level, Results, VerdictCode
 from flask_abx.stores.change import moment_of
@@ -16,8 +16,8 @@ from tests.results.judged import NOW, conversions, found, run, values
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from flask_abx.results.iteration import Iteration
-    from flask_abx.results.sums import Aggregates, Sums
+    from flask_abx.results.looks.iteration import Iteration
+    from flask_abx.results.scanning.sums import Aggregates, Sums
 
 METRICS: dict[str, dict[str, Any]] = {
     "revenue": {"kind": "sum", "event": "order", "format": "currency"},

@@ -11,8 +11,8 @@ from flask_sqlalchemy import SQLAlchemy
 
 from flask_abx import ABX, Actor
 from flask_abx.results import VerdictCode
-from flask_abx.results.kept import Kept
-from flask_abx.results.looks import Look, store_look
+from flask_abx.results.looks.kept import Kept
+from flask_abx.results.looks.stored import Look, store_look
 from flask_abx.runtime.state import state_of
 from flask_abx.stores.database import writing
 from tests.results.shown import SHOWN

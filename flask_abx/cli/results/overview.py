@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from flask_abx.cli.results.refreshing import units_of
 from flask_abx.events.records import stamp
-from flask_abx.results import wording
 from flask_abx.results.report import WIDTH, Span, cut, day_of, verdict_word
-from flask_abx.results.words import VERDICT_TONES
+from flask_abx.results.telling import wording
+from flask_abx.results.telling.words import VERDICT_TONES
 from flask_abx.runtime.results import latest
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flask_abx.cli.output import harmless
-from flask_abx.results.words import Tone
+from flask_abx.results.telling.words import Tone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

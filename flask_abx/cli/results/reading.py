@@ -20,7 +20,7 @@ from flask_abx.errors import UsageError
 from flask_abx.results.charts import forest_svg
 from flask_abx.results.health import check_reading
 from flask_abx.results.report import lines
-from flask_abx.results.tabular import csv_text, markdown
+from flask_abx.results.showing.tabular import csv_text, markdown
 from flask_abx.runtime.results import refreshed, selected, stored
 
 if TYPE_CHECKING:

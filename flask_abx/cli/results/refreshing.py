@@ -12,8 +12,8 @@ from flask.cli import with_appcontext
 from flask_abx.cli.application import loaded_state
 from flask_abx.cli.output import fail, format_option, note, told, write
 from flask_abx.experiments.lifecycle import Status
-from flask_abx.results import wording
 from flask_abx.results.report import cut, verdict_word
+from flask_abx.results.telling import wording
 from flask_abx.runtime.results import latest, refreshed
 
 if TYPE_CHECKING:

@@ -36,7 +36,7 @@ def list_experiments() -> Response:
     """Show the experiments with what the last look at each said."""
     state = _admitted()
     # Who serves no report never loads SQLAlchemy.
-    from flask_abx.results.page import list_page
+    from flask_abx.results.showing.page import list_page
     from flask_abx.runtime import results
 
     document = state.store.document()
@@ -75,7 +75,7 @@ def _admitted() -> State:
 
 
 def _page(text: str) -> Response:
-    from flask_abx.results.page import style_hash
+    from flask_abx.results.showing.page import style_hash
 
     response = Response(text, mimetype="text/html")
     response.headers["Cache-Control"] = "private, no-store"

@@ -11,18 +11,18 @@ import numpy as np
 from flask_abx.experiments.metric import Metric
 from flask_abx.experiments.metric import Plan as Planned
 from flask_abx.experiments.model import Experiment
-from flask_abx.results.iteration import Epoch, Iteration
-from flask_abx.results.judging import judge
-from flask_abx.results.kept import Kept
+from flask_abx.results.judgement.judging import judge
+from flask_abx.results.looks.iteration import Epoch, Iteration
+from flask_abx.results.looks.kept import Kept
 from flask_abx.results.metrics import measures
 from flask_abx.results.power import HYBRID_INFLATION, Design, sample_size
-from flask_abx.results.sums import Aggregates, Exposed, Group, Sums
+from flask_abx.results.scanning.sums import Aggregates, Exposed, Group, Sums
 from tests.results.simulations.streams import powers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from flask_abx.results.judging import Judged
+    from flask_abx.results.judgement.judging import Judged
     from flask_abx.results.metrics import Measure
     from tests.results.simulations.streams import Array, Chance
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from flask_abx.results.gates import LEAST_EVENTS, LEAST_UNITS, MOST_SKEWNESS
+from flask_abx.results.judgement.gates import LEAST_EVENTS, LEAST_UNITS, MOST_SKEWNESS
 from flask_abx.results.sequential import anytime_multiplier
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ import pytest
 
 from flask_abx.experiments.metric import Kind, Metric, PartOf
 from flask_abx.results import inference
-from flask_abx.results.gates import gate
+from flask_abx.results.judgement.gates import gate
 from flask_abx.results.metrics import Measure, Part
+from flask_abx.results.scanning.sums import Sums
 from flask_abx.results.sequential import anytime_multiplier
 from flask_abx.results.shapes import Role
-from flask_abx.results.sums import Sums
 from tests.results.simulations.formulas import (
     Means,
     fieller_ends,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from flask_abx.results.figures.normal import beyond
 from flask_abx.results.inference import (
     CupedSums,
     Moments,
@@ -18,7 +19,6 @@ from flask_abx.results.inference import (
     moments,
     ratio,
 )
-from flask_abx.results.normal import beyond
 from tests.results.simulations.formulas import (
     fieller_ends,
     means,

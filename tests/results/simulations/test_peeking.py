@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from flask_abx.results.figures.normal import beyond
 from flask_abx.results.inference import Estimate, chance_to_beat
-from flask_abx.results.normal import beyond
 from tests.results.simulations.formulas import means, multipliers, standings
 from tests.results.simulations.streams import (
     Stream,

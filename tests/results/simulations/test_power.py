@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from flask_abx.results.normal import beyond
+from flask_abx.results.figures.normal import beyond
 from flask_abx.results.power import (
     ANY_TIME_INFLATION,
     HYBRID_INFLATION,

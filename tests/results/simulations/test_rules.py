@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from flask_abx.results.normal import beyond
+from flask_abx.results.figures.normal import beyond
 from tests.results.simulations.formulas import (
     Means,
     means,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flask_abx.results.scenario import Scenario
+from flask_abx.results.simulation.scenario import Scenario
 from flask_abx.runtime.results import refreshed
 from flask_abx.runtime.state import state_of
 from tests.results.crowded import crowd, crowded_app

@@ -22,7 +22,7 @@ from tests.results.simulations.streams import chance, error_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flask_abx.results.judging import Judged
+    from flask_abx.results.judgement.judging import Judged
     from flask_abx.results.shapes import Comparison
 
 ALPHA, POWER = 0.05, 0.75

@@ -1,0 +1,1 @@
+"""Whether the figures can be trusted."""

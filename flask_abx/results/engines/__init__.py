@@ -1,0 +1,1 @@
+"""Engines that SQLAlchemy does not speak to."""

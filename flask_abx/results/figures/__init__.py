@@ -1,0 +1,1 @@
+"""What the formulas stand on: moments, families, and the normal distribution."""

@@ -1,0 +1,1 @@
+"""One run of an experiment, and what each look at it leaves for the next."""

@@ -1,0 +1,1 @@
+"""How many units an experiment will need, and how many come."""

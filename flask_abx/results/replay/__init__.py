@@ -1,0 +1,1 @@
+"""Random splits of what has already happened."""

@@ -1,0 +1,1 @@
+"""Simulated traffic, from the first visit to the last event."""
